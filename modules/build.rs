@@ -1,0 +1,3 @@
+//! Compiles modules/*.yml into the executable.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Reads modules/*.yml: the one place where a module's options are written down.

@@ -1,0 +1,3 @@
+//! The modules of tokensmith.redhat in one multi-call executable.
+
+fn main() {}

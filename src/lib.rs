@@ -1,0 +1,1 @@
+//! tokens of Red Hat systems kept alive, fresh and secret.

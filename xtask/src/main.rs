@@ -1,0 +1,3 @@
+//! What the build does beyond cargo.
+
+fn main() {}

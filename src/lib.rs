@@ -1,1 +1,3 @@
-//! tokens of Red Hat systems kept alive, fresh and secret.
+//! Tokens of Red Hat systems kept alive, fresh and secret.
+
+pub mod ansible;

@@ -1,0 +1,3 @@
+//! Speaking Ansible: arguments, their specification, results.
+
+pub mod specification;

@@ -72,9 +72,9 @@ impl Module {
         self.documentation.attributes.get("check_mode").is_some_and(|attribute| attribute.support != "none")
     }
 
-    /// Whether a result may carry a secret.
-    pub fn returns_secret(&self) -> bool {
-        self.returns.values().any(ReturnValue::holds_secret)
+    /// The keys of the result that hold a secret.
+    pub fn secret_results(&self) -> Vec<&str> {
+        self.returns.iter().filter(|(_, value)| value.holds_secret()).map(|(name, _)| name.as_str()).collect()
     }
 }
 

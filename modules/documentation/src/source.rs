@@ -18,6 +18,10 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Module, Error> {
         documentation.merge(fragment.options, fragment.attributes, fragment.notes);
         join(&mut relations, fragment.specification);
     }
+    if name.contains("__") || !name.chars().all(|each| matches!(each, 'a'..='z' | '0'..='9' | '_')) {
+        let problem = "automation hub takes only small letters, digits and single underscores";
+        return Err(wrong(&path, "DOCUMENTATION.module", problem));
+    }
     if documentation.module != name {
         return Err(wrong(
             &path,

@@ -69,7 +69,7 @@ fn the_stub_shows_what_ansible_knows_and_tells_of_the_environment() {
         returns["robot"]["contains"]["token"],
         json!({"description": ["The token."], "returned": "always", "type": "str", "sample": "abc"})
     );
-    assert!(module.returns_secret());
+    assert_eq!(module.secret_results(), ["robot"]);
     assert!(module.supports_check_mode());
     assert_eq!(module.examples_block(), "- robot_token:\n");
 }

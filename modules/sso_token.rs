@@ -20,7 +20,7 @@ use offline_token::{OfflineToken, Store};
 
 /// The options of `sso_token.yml`.
 #[derive(Deserialize)]
-pub struct Options {
+pub(crate) struct Options {
     #[serde(flatten)]
     connection: Connection,
     #[serde(flatten)]
@@ -44,7 +44,7 @@ enum State {
 }
 
 /// What the module does.
-pub async fn run(task: &Task, options: Options) -> Result<Outcome> {
+pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     if !options.connection.validate_certs {
         task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
     }

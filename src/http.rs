@@ -8,7 +8,6 @@ mod excerpt;
 mod redirect;
 mod trust;
 
-use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,18 +95,16 @@ impl Client {
         }
     }
 
-    fn follow<'a>(&'a self, request: &'a Request) -> impl Future<Output = Result<Answer, HttpError>> + 'a {
-        async move {
-            let mut url = request.url.clone();
-            for _ in 0..MOST_REDIRECTS {
-                let answer = self.exchange(request, &url).await?;
-                match redirect::target(request, &url, &answer)? {
-                    Some(next) => url = next,
-                    None => return Ok(answer),
-                }
+    async fn follow(&self, request: &Request) -> Result<Answer, HttpError> {
+        let mut url = request.url.clone();
+        for _ in 0..MOST_REDIRECTS {
+            let answer = self.exchange(request, &url).await?;
+            match redirect::target(request, &url, &answer)? {
+                Some(next) => url = next,
+                None => return Ok(answer),
             }
-            Err(HttpError::Redirected { url: shown(&url), target: "itself, again and again".into() })
         }
+        Err(HttpError::Redirected { url: shown(&url), target: "itself, again and again".into() })
     }
 
     async fn exchange(&self, request: &Request, url: &Url) -> Result<Answer, HttpError> {
@@ -163,7 +160,8 @@ impl Request {
 
     /// The same with `Authorization: Bearer TOKEN`. A token with characters that no header can hold is an error.
     pub fn bearer(mut self, token: &Secret) -> Result<Self, HttpError> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).map_err(|_| HttpError::UnsendableToken)?;
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {}", token.reveal())).map_err(|_| HttpError::UnsendableToken)?;
         value.set_sensitive(true);
         self.headers.insert(AUTHORIZATION, value);
         Ok(self)
@@ -244,7 +242,8 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
 
 /// Doubles each time; the jitter keeps hosts that failed together from coming back together.
 fn back_off(attempt: u32) -> Duration {
-    let nanoseconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let nanoseconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
     let jitter = 0.5 + f64::from(nanoseconds % 1_000_000) / 1_000_000.0;
     FIRST_PAUSE.mul_f64(f64::from(2_u32.pow(attempt)) * jitter)
 }
@@ -315,7 +314,10 @@ mod tests {
 
     #[test]
     fn a_refused_address_is_shown_without_what_may_be_secret_in_it() {
-        let error = client(false).address("token_url", "https://user:pa55@host/path?token=t0ken#t0ken").unwrap_err().to_string();
+        let error = client(false)
+            .address("token_url", "https://user:pa55@host/path?token=t0ken#t0ken")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("https://…@host/path"), "{error}");
         assert!(!error.contains("pa55") && !error.contains("t0ken"), "{error}");
     }

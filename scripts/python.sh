@@ -14,13 +14,21 @@ main() {
   case ${1:-} in
     tools) tools ;;
     cores) cores ;;
-    zig) environment zig "$(any_python)" "${ZIG[@]}" ;;
+    zig) zig ;;
     *) fail "usage: python.sh tools|cores|zig" ;;
   esac
 }
 
 tools() {
-  environment tools "$(any_python)" "${TOOLS[@]}"
+  local python
+  python=$(any_python)
+  environment tools "$python" "${TOOLS[@]}"
+}
+
+zig() {
+  local python
+  python=$(any_python)
+  environment zig "$python" "${ZIG[@]}"
 }
 
 any_python() {

@@ -1,25 +1,38 @@
 #!/usr/bin/env bash
-# python.sh        prints the folder of a venv with ansible-core and the tools that read a collection
+# python.sh tools  prints the folder of a venv with ansible-core and the tools that read a collection
 # python.sh cores  prints the folders of venvs with the oldest and the newest ansible-core, one a line, where a Python fits
+# python.sh zig    prints the folder of a venv with cargo-zigbuild and zig
 # Made once, from PyPI, in the cache.
 . "$(dirname "$0")/common.sh"
 
 UV=0.13.9
 TOOLS=(ansible-core==2.19.14 ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
 CORES=(2.16.19 2.21.5)
+ZIG=(cargo-zigbuild==0.24.0 ziglang==0.15.2)
 
 main() {
-  case ${1:-tools} in
+  case ${1:-} in
     tools) tools ;;
     cores) cores ;;
-    *) fail "usage: python.sh [cores]" ;;
+    zig) zig ;;
+    *) fail "usage: python.sh tools|cores|zig" ;;
   esac
 }
 
 tools() {
   local python
-  python=$(find_python 3.12 3.13 3.11) || fail "needs Python 3.11, 3.12 or 3.13 with venv and ssl (on Debian and Ubuntu: apt-get install python3-venv)."
-  environment "tools" "$python" "${TOOLS[@]}"
+  python=$(any_python)
+  environment tools "$python" "${TOOLS[@]}"
+}
+
+zig() {
+  local python
+  python=$(any_python)
+  environment zig "$python" "${ZIG[@]}"
+}
+
+any_python() {
+  find_python 3.12 3.13 3.11 || fail "needs Python 3.11, 3.12 or 3.13 with venv and ssl (on Debian and Ubuntu: apt-get install python3-venv)."
 }
 
 cores() {

@@ -32,29 +32,35 @@ pub(crate) fn answer(shared: &Shared, system: &dyn System, action: &str, request
     };
     match action {
         "fault" => with(&arguments, |fault: Fault| shared.faults.add(fault)),
-        "faults/clear" => done(shared.faults.clear()),
+        "faults/clear" => {
+            shared.faults.clear();
+            done()
+        }
         "clock" => with(&arguments, |step: ClockStep| shared.clock.advance(step.advance)),
-        "requests/clear" => done(shared.records.clear()),
+        "requests/clear" => {
+            shared.records.clear();
+            done()
+        }
         _ => system.control(action, &arguments).unwrap_or_else(|| refusal(404, "There is no such action.")),
     }
 }
 
 /// Runs `action` with the arguments in their type, or says what is wrong with them.
 pub(crate) fn with<T: for<'a> Deserialize<'a>>(arguments: &Value, action: impl FnOnce(T)) -> Answer {
-    with_answer(arguments, |arguments| done(action(arguments)))
+    with_answer(arguments, |arguments| {
+        action(arguments);
+        done()
+    })
 }
 
-pub(crate) fn with_answer<T: for<'a> Deserialize<'a>>(
-    arguments: &Value,
-    action: impl FnOnce(T) -> Answer,
-) -> Answer {
+pub(crate) fn with_answer<T: for<'a> Deserialize<'a>>(arguments: &Value, action: impl FnOnce(T) -> Answer) -> Answer {
     match T::deserialize(arguments) {
         Ok(arguments) => action(arguments),
         Err(error) => refusal(400, &format!("The arguments are wrong: {error}.")),
     }
 }
 
-fn done((): ()) -> Answer {
+fn done() -> Answer {
     Answer::json(200, &json!({ "done": true }))
 }
 

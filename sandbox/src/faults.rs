@@ -266,6 +266,6 @@ fn large_json() -> String {
     json!({ "filler": "x".repeat(5 * 1024 * 1024) }).to_string()
 }
 
-const BAD_GATEWAY: &str =
-    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
-const PORTAL: &str = "<!DOCTYPE html><html><head><title>Log in</title></head><body>Log in to use this network.</body></html>";
+const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
+const PORTAL: &str =
+    "<!DOCTYPE html><html><head><title>Log in</title></head><body>Log in to use this network.</body></html>";

@@ -6,7 +6,7 @@
 //!
 //! let sandbox = Sandbox::start()?;
 //! let realm = sandbox.sso().realm("rotating");
-//! let offline_token = realm.issue_offline_token("cloud-services", "openid offline_access");
+//! let offline_token = realm.issue_offline_token("cloud-services", "openid offline_access")?;
 //! sandbox.faults().add(Fault::lost_answer().grant("refresh_token").times(1));
 //! // … run what is to be tested against realm.token_url(), trusting sandbox.ca_path() …
 //! assert!(realm.offline_token_is_alive(&offline_token));

@@ -33,7 +33,9 @@ fn command() -> Command {
              they are removed at the end. One line on standard output says when all is ready.",
         )
         .arg(Arg::new("state").long("state").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)))
-        .arg(Arg::new("port").long("port").value_name("PORT").value_parser(value_parser!(u16)).help("default: any free"))
+        .arg(
+            Arg::new("port").long("port").value_name("PORT").value_parser(value_parser!(u16)).help("default: any free"),
+        )
         .arg(
             Arg::new("until-stdin-closes")
                 .long("until-stdin-closes")

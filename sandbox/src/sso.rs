@@ -226,9 +226,7 @@ impl System for Sso {
                     }
                 });
             }),
-            "sso/end_sessions" => {
-                control::with(arguments, |only: OnlyRealm| self.realm(&only.realm).end_sessions())
-            }
+            "sso/end_sessions" => control::with(arguments, |only: OnlyRealm| self.realm(&only.realm).end_sessions()),
             _ => return None,
         })
     }

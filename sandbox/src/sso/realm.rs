@@ -117,11 +117,8 @@ impl Realm {
 
     /// The scopes without those that show in no answer and no access token.
     pub(crate) fn visible(&self, scopes: &[String]) -> String {
-        let visible: Vec<_> = scopes
-            .iter()
-            .filter(|scope| !self.hidden_scopes.contains(*scope))
-            .map(String::as_str)
-            .collect();
+        let visible: Vec<_> =
+            scopes.iter().filter(|scope| !self.hidden_scopes.contains(*scope)).map(String::as_str).collect();
         visible.join(" ")
     }
 }
@@ -196,7 +193,8 @@ struct ClientFile {
 
 impl RealmFile {
     fn into_realm(self, name: &str, key: Arc<SigningKey>) -> Realm {
-        let is_hidden = |scope: &ScopeFile| scope.attributes.get("include.in.token.scope").is_some_and(|is| is == "false");
+        let is_hidden =
+            |scope: &ScopeFile| scope.attributes.get("include.in.token.scope").is_some_and(|is| is == "false");
         Realm {
             name: name.to_owned(),
             enabled: true,

@@ -70,8 +70,8 @@ impl Session {
 
     /// Whether the client still has its part of the session.
     fn has_client(&self, client: &Client, now: i64) -> bool {
-        let idles = client.offline_idle.is_some_and(|idle| now - self.last_refresh >= idle * 1000);
-        !self.detached && !(idles && self.kind == Kind::Offline)
+        let idle = client.offline_idle.filter(|_| self.kind == Kind::Offline);
+        !self.detached && idle.is_none_or(|idle| now - self.last_refresh < idle * 1000)
     }
 
     /// The second at which the session ends whatever happens.
@@ -128,7 +128,8 @@ impl Realm {
         if claims.iat < client.not_before || claims.iat < user.not_before {
             return Err("Stale token".to_owned());
         }
-        let may_be_offline = user.offline_access && client.optional_scopes.iter().any(|scope| scope == "offline_access");
+        let may_be_offline =
+            user.offline_access && client.optional_scopes.iter().any(|scope| scope == "offline_access");
         if session.kind == Kind::Offline && !may_be_offline {
             return Err("Offline session invalid because offline access not granted anymore".to_owned());
         }
@@ -176,7 +177,9 @@ impl Realm {
 
     /// Whether a refresh with this token would succeed, without doing it.
     pub(crate) fn would_refresh(&self, token: &str, issuer: &str, now: i64) -> bool {
-        let Some(client) = self.keys.verified(token).and_then(|claims| self.clients.get(&claims.azp)) else { return false };
+        let Some(client) = self.keys.verified(token).and_then(|claims| self.clients.get(&claims.azp)) else {
+            return false;
+        };
         let Ok(claims) = self.check_refresh(token, client, issuer, now) else { return false };
         let Some((session, _)) = self.session(&claims, now) else { return false };
         let is_right = self.rotation.is_none_or(|reuse_count| session.check_rotation(reuse_count, &claims).is_ok());

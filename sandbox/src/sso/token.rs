@@ -60,8 +60,7 @@ fn password(realm: &mut Realm, call: &Call<'_>, client: &Client, form: &Form) ->
         return Err(error(400, "unauthorized_client", "Client not allowed for direct access grants"));
     }
     let scope = checked_scope(client, form)?;
-    let name =
-        form.value("username").ok_or_else(|| error(401, "invalid_request", "Missing parameter: username"))?;
+    let name = form.value("username").ok_or_else(|| error(401, "invalid_request", "Missing parameter: username"))?;
     let user = realm
         .users
         .get(name)

@@ -1,1 +1,4 @@
 //! What behaviour tests share.
+
+pub mod executable;
+pub mod scene;

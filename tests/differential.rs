@@ -36,6 +36,8 @@ fn arguments_are_checked_as_ansible_core_checks_them() -> Result<()> {
     let least = pairs / 5;
     assert!(comparison.right >= least && comparison.wrong >= least, "{}", comparison.summary());
     assert!(comparison.tracebacks < pairs / 10, "{}", comparison.summary());
+    let rare: Vec<_> = SENTENCES.iter().zip(comparison.seen).filter(|(_, seen)| *seen < pairs / 500).collect();
+    assert!(rare.is_empty(), "hardly compared: {rare:?}");
     Ok(())
 }
 
@@ -48,12 +50,14 @@ struct Comparison {
     wrong: u64,
     /// Pairs at which ansible-core ends in a traceback, or with values that JSON cannot carry.
     tracebacks: u64,
+    /// How often each of the sentences was compared.
+    seen: [u64; SENTENCES.len()],
     failures: Vec<Value>,
 }
 
 impl Comparison {
     fn new(reference: Reference) -> Self {
-        Self { reference, right: 0, wrong: 0, tracebacks: 0, failures: Vec::new() }
+        Self { reference, right: 0, wrong: 0, tracebacks: 0, seen: [0; SENTENCES.len()], failures: Vec::new() }
     }
 
     fn compare(&mut self, case: Value) -> Result<()> {
@@ -62,6 +66,11 @@ impl Comparison {
             Some(errors) if errors.is_empty() => self.right += 1,
             Some(_) => self.wrong += 1,
             None => self.tracebacks += 1,
+        }
+        for sentence in strings(&theirs["errors"]).iter().chain(&strings(&theirs["warnings"])) {
+            for (seen, _) in self.seen.iter_mut().zip(SENTENCES).filter(|(_, part)| sentence.contains(part)) {
+                *seen += 1;
+            }
         }
         if !differences(&case, &theirs)?.is_empty() {
             self.failures.push(case);
@@ -303,3 +312,28 @@ fn number_from(variable: &str, default: u64) -> Result<u64> {
 const DEFAULT_SEED: u64 = 20_260_301;
 const DEFAULT_PAIRS: u64 = 6_000;
 const SHOWN: usize = 3;
+
+/// A part of every sentence that must have been compared.
+const SENTENCES: [&str; 21] = [
+    "are set.",
+    "in the sub parameter field",
+    "Supported parameters include",
+    "mutually exclusive",
+    "missing required arguments",
+    "unable to convert to bool",
+    "unable to convert to int",
+    "unable to convert to float",
+    "unable to convert to list",
+    "unable to convert to dict",
+    "unable to convert to json",
+    "Byte value",
+    "Bit value",
+    "Elements value for option",
+    "must be one of",
+    "must be one or more of",
+    "required together",
+    "one of the following is required",
+    "of the following are missing",
+    "required by",
+    " -> ",
+];

@@ -5,8 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Kind, OptionSpecification, Options, PLACEHOLDER, conversion, environment::Environment, python};
 
-/// What checking made of the arguments of a task.
-#[derive(Clone, Debug, Default)]
+/// What checking made of the arguments of a task. It holds secrets, so it cannot be printed.
 pub struct Checked {
     /// The arguments with fall-backs, defaults and types applied; an alias stays beside the name it stands for.
     pub parameters: Map<String, Value>,

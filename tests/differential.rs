@@ -128,7 +128,7 @@ impl Reference {
         writeln!(self.cases, "{case}")?;
         let mut line = String::new();
         self.results.read_line(&mut line)?;
-        ensure!(!line.is_empty(), "the reference ended at {case}; has this Python ansible-core?");
+        ensure!(!line.is_empty(), "the reference ended; has this Python ansible-core? The case was {case}");
         Ok(serde_json::from_str(&line)?)
     }
 

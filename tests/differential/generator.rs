@@ -406,7 +406,7 @@ fn odd(random: &mut Random) -> Value {
         json!("{1: 2}"),
         json!("line\nbreak\t\u{1b}\u{e9}\u{a0}"),
         json!(" "),
-        json!("{\"a\": 99999999999999999999}"),
+        json!("{\"long\": 99999999999999999999}"),
         json!("99999999999999999999"),
         json!("1KB "),
         json!("1.K"),

@@ -51,13 +51,16 @@ pub async fn run(task: &Task, options: Options) -> Result<Outcome> {
     let realm = Realm::new(Client::new(&options.connection)?, &options.token_url)?;
     let destination = Destination::new(&options.hand_over)?;
     match (&options.client_secret, &options.state) {
-        (Some(secret), State::Present) => service_account(&Job { task, options: &options, realm, destination }, secret).await,
+        (Some(secret), State::Present) => {
+            service_account(&Job { task, options: &options, realm, destination }, secret).await
+        }
         (Some(_), State::Absent) => bail!(
             "state: absent needs an offline token: the access token of a service account ends by itself within minutes, and the service account \
              itself is removed where it was made"
         ),
         (None, state) => {
-            let store = Store::new(options.offline_token.as_ref(), options.offline_token_file.as_deref(), &destination)?;
+            let store =
+                Store::new(options.offline_token.as_ref(), options.offline_token_file.as_deref(), &destination)?;
             let job = Job { task, options: &options, realm, destination };
             match state {
                 State::Present => present(&job, &store).await,
@@ -147,7 +150,11 @@ async fn refresh(
     }
     let mut outcome = job.renewed(&token.client_id, reason, &issued, holding, Some((token, &newest)));
     outcome = outcome.changed(done.written_back || (done.handed_over && job.destination.is_file()));
-    let only_copy = if store.is_file() { !done.written_back } else { job.options.hand_over.returns_token() || newest.replaces(token) };
+    let only_copy = if store.is_file() {
+        !done.written_back
+    } else {
+        job.options.hand_over.returns_token() || newest.replaces(token)
+    };
     if only_copy {
         outcome = outcome.secret("offline_token", &newest.secret);
     }
@@ -199,11 +206,18 @@ async fn service_account(job: &Job<'_>, client_secret: &Secret) -> Result<Outcom
     let file = job.destination.reserve(lock.as_ref())?;
     let issued = job.realm.client_credentials(client_id, client_secret, &scope.join(" ")).await?;
     job.task.learn(&issued.access_token);
-    job.realm.prove(&issued.access_token).await.context("the new access token could not be proven, so it was not handed over")?;
+    job.realm
+        .prove(&issued.access_token)
+        .await
+        .context("the new access token could not be proven, so it was not handed over")?;
     job.destination.hand_over(file, lock.as_ref(), &issued, &job.realm)?;
     job.warn_about(&issued);
     let outcome = job.renewed(client_id, reason, &issued, &holding, None).changed(job.destination.is_file());
-    Ok(if job.options.hand_over.returns_token() { outcome.secret("access_token", &issued.access_token) } else { outcome })
+    Ok(if job.options.hand_over.returns_token() {
+        outcome.secret("access_token", &issued.access_token)
+    } else {
+        outcome
+    })
 }
 
 /// The session is revoked, which is proven, and nothing of it is left here.
@@ -213,7 +227,10 @@ async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
     };
     let token = job.examine(stored)?;
     if job.task.check_mode {
-        return Ok(Outcome::new(&json!({ "reason": Reason::Forced, "refreshed": false, "client_id": token.client_id })).changed(true));
+        return Ok(Outcome::new(
+            &json!({ "reason": Reason::Forced, "refreshed": false, "client_id": token.client_id }),
+        )
+        .changed(true));
     }
     let lock = store.lock()?;
     let token = job.examine(store.recover(lock.as_ref())?)?;
@@ -225,7 +242,9 @@ async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
             drop(lock);
             remove(job, store, reason, revocation == Revocation::Done, &token.client_id)
         }
-        Err(error) => Err(error).context("the revocation was asked for, but that the offline token is dead could not be proven; nothing was removed"),
+        Err(error) => Err(error).context(
+            "the revocation was asked for, but that the offline token is dead could not be proven; nothing was removed",
+        ),
         Ok(issued) => still_alive(job, store, lock.as_ref(), &token, &issued),
     }
 }
@@ -243,7 +262,13 @@ fn remove(job: &Job<'_>, store: &Store<'_>, reason: Reason, revoked: bool, clien
 }
 
 /// The server said that the session was revoked, and then let the token be used: what it answered is the newest token now.
-fn still_alive(job: &Job<'_>, store: &Store<'_>, lock: Option<&Lock>, token: &OfflineToken, issued: &Issued) -> Result<Outcome> {
+fn still_alive(
+    job: &Job<'_>,
+    store: &Store<'_>,
+    lock: Option<&Lock>,
+    token: &OfflineToken,
+    issued: &Issued,
+) -> Result<Outcome> {
     let newest = token.succeeded_by(issued);
     job.task.learn(&issued.access_token);
     job.task.learn(&newest.secret);
@@ -251,8 +276,12 @@ fn still_alive(job: &Job<'_>, store: &Store<'_>, lock: Option<&Lock>, token: &Of
         Some(file) => file.hand_over(newest.secret.reveal().as_bytes()).is_ok(),
         None => false,
     };
-    let error = anyhow::anyhow!("the server said that the session was revoked, but its offline token still works; nothing was removed, try again");
-    let outcome = Outcome::new(&json!({ "reason": Reason::Forced, "refreshed": true, "client_id": token.client_id })).changed(written).failed(error);
+    let error = anyhow::anyhow!(
+        "the server said that the session was revoked, but its offline token still works; nothing was removed, try again"
+    );
+    let outcome = Outcome::new(&json!({ "reason": Reason::Forced, "refreshed": true, "client_id": token.client_id }))
+        .changed(written)
+        .failed(error);
     Ok(if written { outcome } else { outcome.secret("offline_token", &newest.secret) })
 }
 
@@ -329,7 +358,10 @@ impl Job<'_> {
             .filter(|wanted| !issued.scope.iter().any(|scope| scope == wanted))
             .collect();
         if !missing.is_empty() {
-            self.task.warn(format!("The access token lacks the scope {}: the offline token does not have it.", missing.join(" ")));
+            self.task.warn(format!(
+                "The access token lacks the scope {}: the offline token does not have it.",
+                missing.join(" ")
+            ));
         }
         if self.destination.is_file() && issued.expires_in <= self.options.renew_before.delta().num_seconds() {
             self.task.warn(format!(
@@ -339,7 +371,10 @@ impl Job<'_> {
         }
         if issued.clock_offset.abs() >= NOTABLE_OFFSET {
             let direction = if issued.clock_offset > 0 { "behind" } else { "ahead of" };
-            self.task.warn(format!("The clock of this host is {} seconds {direction} the server's.", issued.clock_offset.abs()));
+            self.task.warn(format!(
+                "The clock of this host is {} seconds {direction} the server's.",
+                issued.clock_offset.abs()
+            ));
         }
     }
 }

@@ -163,7 +163,8 @@ impl Request {
 
     /// The same with `Authorization: Bearer TOKEN`. A token with characters that no header can hold is an error.
     pub fn bearer(mut self, token: &Secret) -> Result<Self, HttpError> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal())).map_err(|_| HttpError::UnsendableToken)?;
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {}", token.reveal())).map_err(|_| HttpError::UnsendableToken)?;
         value.set_sensitive(true);
         self.headers.insert(AUTHORIZATION, value);
         Ok(self)
@@ -244,7 +245,8 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
 
 /// Doubles each time; the jitter keeps hosts that failed together from coming back together.
 fn back_off(attempt: u32) -> Duration {
-    let nanoseconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let nanoseconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
     let jitter = 0.5 + f64::from(nanoseconds % 1_000_000) / 1_000_000.0;
     FIRST_PAUSE.mul_f64(f64::from(2_u32.pow(attempt)) * jitter)
 }
@@ -315,7 +317,10 @@ mod tests {
 
     #[test]
     fn a_refused_address_is_shown_without_what_may_be_secret_in_it() {
-        let error = client(false).address("token_url", "https://user:pa55@host/path?token=t0ken#t0ken").unwrap_err().to_string();
+        let error = client(false)
+            .address("token_url", "https://user:pa55@host/path?token=t0ken#t0ken")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("https://…@host/path"), "{error}");
         assert!(!error.contains("pa55") && !error.contains("t0ken"), "{error}");
     }

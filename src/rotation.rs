@@ -41,7 +41,8 @@ impl HandOver {
     /// The file that the token goes to, where the task names one.
     pub fn place(&self) -> Result<Option<FilePlace>, PlaceError> {
         let Some(dest) = &self.dest else { return Ok(None) };
-        let place = FilePlace::new("dest", dest)?.mode(&self.mode)?.owner(self.owner.as_deref(), self.group.as_deref())?;
+        let place =
+            FilePlace::new("dest", dest)?.mode(&self.mode)?.owner(self.owner.as_deref(), self.group.as_deref())?;
         Ok(Some(place))
     }
 

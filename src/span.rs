@@ -78,8 +78,16 @@ mod tests {
 
     #[test]
     fn lengths_of_time_are_read_and_written() {
-        let cases =
-            [("90s", "1m30s"), ("5m", "5m"), ("168h", "7d"), ("2w", "14d"), ("1d12h", "1d12h"), ("300", "5m"), ("0", "0s"), (" 1h ", "1h")];
+        let cases = [
+            ("90s", "1m30s"),
+            ("5m", "5m"),
+            ("168h", "7d"),
+            ("2w", "14d"),
+            ("1d12h", "1d12h"),
+            ("300", "5m"),
+            ("0", "0s"),
+            (" 1h ", "1h"),
+        ];
         for (text, shown) in cases {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), shown, "{text}");
         }

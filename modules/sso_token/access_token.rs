@@ -32,7 +32,10 @@ impl<'a> Wanted<'a> {
             session: token.claims.sid.as_deref(),
             last_use: Some((issued_at, options.refresh_after.delta())),
             // A scope that the offline token lacks is never granted: asking again would not help.
-            scope: scopes(options.scope.as_deref().unwrap_or_default()).intersection(&token.claims.scopes()).copied().collect(),
+            scope: scopes(options.scope.as_deref().unwrap_or_default())
+                .intersection(&token.claims.scopes())
+                .copied()
+                .collect(),
             ..Self::by_client(realm, &token.client_id, &[], options)
         }
     }
@@ -94,7 +97,13 @@ impl<'a> Destination<'a> {
     }
 
     /// Writes a new token for its users, and the note beside it.
-    pub(super) fn hand_over(&self, file: Option<Reserved>, lock: Option<&Lock>, issued: &Issued, realm: &Realm) -> Result<()> {
+    pub(super) fn hand_over(
+        &self,
+        file: Option<Reserved>,
+        lock: Option<&Lock>,
+        issued: &Issued,
+        realm: &Realm,
+    ) -> Result<()> {
         let (Some(place), Some(file), Some(lock)) = (&self.place, file, lock) else { return Ok(()) };
         let expires_at = issued.expires_at();
         let content = self.options.dest_format.write(&HandedOver {
@@ -117,7 +126,9 @@ impl<'a> Destination<'a> {
 
     /// Writes the same content with the permissions that the task asks for.
     pub(super) fn hand_over_again(&self, holding: &Holding, lock: Option<&Lock>) -> Result<()> {
-        let (Some(place), Some(file), Holding::Token { .. }) = (&self.place, self.reserve(lock)?, holding) else { return Ok(()) };
+        let (Some(place), Some(file), Holding::Token { .. }) = (&self.place, self.reserve(lock)?, holding) else {
+            return Ok(());
+        };
         let content = place.read()?.unwrap_or_default();
         Ok(file.hand_over(&content)?)
     }
@@ -188,7 +199,9 @@ impl Holding {
     /// What `--diff` shows of it.
     pub(super) fn for_diff(&self) -> Value {
         match self {
-            Self::Token { token, .. } => json!({ "access_token": token.fingerprint(), "expires_at": self.expires_at().map(timestamp) }),
+            Self::Token { token, .. } => {
+                json!({ "access_token": token.fingerprint(), "expires_at": self.expires_at().map(timestamp) })
+            }
             Self::Nowhere | Self::Missing => json!({ "access_token": null }),
         }
     }
@@ -212,7 +225,9 @@ impl Holding {
         }
         let obtained_at = note.rotated_at.or(claims.issued_at());
         match wanted.last_use {
-            Some((issued_at, longest)) if now - issued_at.max(obtained_at.unwrap_or(issued_at)) > longest => Reason::Aged,
+            Some((issued_at, longest)) if now - issued_at.max(obtained_at.unwrap_or(issued_at)) > longest => {
+                Reason::Aged
+            }
             _ => Reason::Valid,
         }
     }

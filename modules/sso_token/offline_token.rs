@@ -41,7 +41,9 @@ impl OfflineToken {
         if let (Some(wanted), Some(azp)) = (client_id, claims.azp.as_deref())
             && wanted != azp
         {
-            bail!("the offline token belongs to the client {azp}, not to {wanted}: leave client_id out, then the right one is used");
+            bail!(
+                "the offline token belongs to the client {azp}, not to {wanted}: leave client_id out, then the right one is used"
+            );
         }
         if let Some(issuer) = claims.iss.as_deref().filter(|issuer| realm_name(issuer) != realm.name()) {
             bail!("the offline token was issued by {issuer}, but token_url is of the realm {}", realm.issuer());
@@ -79,9 +81,14 @@ impl OfflineToken {
         }
         let store = "store the returned offline_token in its place, or let offline_token_file do it";
         if self.is_rotated() {
-            task.warn(format!("The server lets each offline token be used once, so the one of this task is dead now: {store}."));
+            task.warn(format!(
+                "The server lets each offline token be used once, so the one of this task is dead now: {store}."
+            ));
         } else if let Some(end) = older.claims.expires_at().or(self.claims.expires_at()) {
-            task.warn(format!("The offline token of this task ends at {}, however often it is used: {store}.", timestamp(end)));
+            task.warn(format!(
+                "The offline token of this task ends at {}, however often it is used: {store}.",
+                timestamp(end)
+            ));
         }
     }
 
@@ -125,7 +132,9 @@ impl<'a> Store<'a> {
             (None, Some(path)) => {
                 let place = FilePlace::new("offline_token_file", path)?;
                 if destination.is_at(&place) {
-                    bail!("dest and offline_token_file are the same file: the offline token would be overwritten by an access token");
+                    bail!(
+                        "dest and offline_token_file are the same file: the offline token would be overwritten by an access token"
+                    );
                 }
                 Ok(Self::File(place))
             }
@@ -218,7 +227,13 @@ impl<'a> Store<'a> {
     }
 
     /// The error of a refresh that brought nothing, with what it means for the stored token.
-    pub(super) fn explain(&self, lock: Option<&Lock>, token: &OfflineToken, earlier_use: Option<DateTime<Utc>>, error: SsoError) -> Error {
+    pub(super) fn explain(
+        &self,
+        lock: Option<&Lock>,
+        token: &OfflineToken,
+        earlier_use: Option<DateTime<Utc>>,
+        error: SsoError,
+    ) -> Error {
         if error.server_may_have_acted() {
             let next = if token.is_rotated() {
                 "This server lets each offline token be used once, so if it acted, the token is lost: run the task again, it will tell"
@@ -235,10 +250,12 @@ impl<'a> Store<'a> {
             }
         }
         match (error.cause(), earlier_use) {
-            (Some(Cause::Replayed | Cause::Stale | Cause::SessionKilled), Some(since)) => Error::from(error).context(format!(
-                "a run at {} used this offline token and its answer, with the only newer one, was lost on the way",
-                timestamp(since)
-            )),
+            (Some(Cause::Replayed | Cause::Stale | Cause::SessionKilled), Some(since)) => {
+                Error::from(error).context(format!(
+                    "a run at {} used this offline token and its answer, with the only newer one, was lost on the way",
+                    timestamp(since)
+                ))
+            }
             _ => error.into(),
         }
     }

@@ -29,7 +29,9 @@ pub(super) enum NoArguments {
     UnreadableInput(io::Error),
     #[error("the arguments are not UTF-8 text")]
     NotUtf8,
-    #[error("the arguments are not a JSON object (line {line}, column {column}); they were cut or are not from Ansible")]
+    #[error(
+        "the arguments are not a JSON object (line {line}, column {column}); they were cut or are not from Ansible"
+    )]
     NotAnObject { line: usize, column: usize },
 }
 
@@ -86,9 +88,17 @@ fn exact_value(raw: &RawValue) -> Result<Value, serde_json::Error> {
     match text.as_bytes().first() {
         Some(b'{') => {
             let members: Vec<(String, &RawValue)> = serde_json::from_str::<Members<'_>>(text)?.0;
-            members.into_iter().map(|(key, member)| Ok((key, exact_value(member)?))).collect::<Result<_, _>>().map(Value::Object)
+            members
+                .into_iter()
+                .map(|(key, member)| Ok((key, exact_value(member)?)))
+                .collect::<Result<_, _>>()
+                .map(Value::Object)
         }
-        Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(text)?.into_iter().map(exact_value).collect::<Result<_, _>>().map(Value::Array),
+        Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(text)?
+            .into_iter()
+            .map(exact_value)
+            .collect::<Result<_, _>>()
+            .map(Value::Array),
         _ if is_long_integer(text) => Ok(Value::String(text.to_owned())),
         _ => serde_json::from_str(text),
     }
@@ -166,7 +176,9 @@ mod tests {
 
     #[test]
     fn broken_arguments_are_reported_without_repeating_them() {
-        for text in ["", "{", "{\"password\": \"hunter2", "{\"password\": hunter2}", "[\"hunter2\"", "\"hunter2", "{} {}"] {
+        for text in
+            ["", "{", "{\"password\": \"hunter2", "{\"password\": hunter2}", "[\"hunter2\"", "\"hunter2", "{} {}"]
+        {
             let error = exact(text).unwrap_err().to_string();
             assert!(error.contains("not a JSON object") && !error.contains("hunter2"), "{error}");
         }

@@ -171,7 +171,9 @@ fn arguments(help: &Help, matches: &ArgMatches) -> Result<Arguments, String> {
 fn value(name: &str, option: &HelpOption, matches: &ArgMatches) -> Option<Value> {
     if option.kind == "list" {
         let values = matches.get_many::<String>(name)?;
-        return Some(values.flat_map(|value| value.split(',')).map(|value| Value::String(value.trim().to_owned())).collect());
+        return Some(
+            values.flat_map(|value| value.split(',')).map(|value| Value::String(value.trim().to_owned())).collect(),
+        );
     }
     matches.get_one::<String>(name).cloned().map(Value::String)
 }

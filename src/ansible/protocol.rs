@@ -127,7 +127,9 @@ mod tests {
     #[test]
     fn an_arguments_file_is_told_from_a_command() {
         let modules = [];
-        for (word, expected) in [("-", true), ("/tmp/x/args", true), ("args", true), ("--help", false), ("-V", false), ("help", false)] {
+        for (word, expected) in
+            [("-", true), ("/tmp/x/args", true), ("args", true), ("--help", false), ("-V", false), ("help", false)]
+        {
             assert_eq!(is_arguments_source(OsStr::new(word), &modules), expected, "{word}");
         }
     }

@@ -55,7 +55,9 @@ pub enum HttpError {
         why: String,
     },
     /// More than is read.
-    #[error("{request}: the answer (status {status}) is larger than 4 MiB and was not read; is this the right address?")]
+    #[error(
+        "{request}: the answer (status {status}) is larger than 4 MiB and was not read; is this the right address?"
+    )]
     TooLarge {
         /// Method and address.
         request: String,

@@ -26,7 +26,8 @@ pub(super) fn why_not_json(body: &[u8], error: &serde_json::Error) -> String {
         return "the body is empty where JSON was expected".to_owned();
     }
     if body.trim_ascii_start().starts_with(b"<") {
-        return "a page (HTML) where JSON was expected; does a proxy or load balancer answer in the server's place?".to_owned();
+        return "a page (HTML) where JSON was expected; does a proxy or load balancer answer in the server's place?"
+            .to_owned();
     }
     match error.classify() {
         serde_json::error::Category::Eof => format!("the JSON ends in the middle, after {} bytes", body.len()),
@@ -64,7 +65,10 @@ mod tests {
     #[test]
     fn a_page_is_quoted_by_its_words() {
         let page = b"<html><head><style>body { color: red }</style><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>";
-        assert_eq!(excerpt(StatusCode::BAD_GATEWAY, Some("text/html; charset=utf-8"), page), " (text/html: \"502 Bad Gateway Bad Gateway\")");
+        assert_eq!(
+            excerpt(StatusCode::BAD_GATEWAY, Some("text/html; charset=utf-8"), page),
+            " (text/html: \"502 Bad Gateway Bad Gateway\")"
+        );
     }
 
     #[test]

@@ -39,7 +39,11 @@ fn authorities(ca_path: Option<&Path>) -> Result<RootCertStore, HttpError> {
     let mut store = RootCertStore::empty();
     if let Some(path) = ca_path {
         let (added, _) = store.add_parsable_certificates(certificates("ca_path", path)?);
-        return if added > 0 { Ok(store) } else { Err(wrong_file("ca_path", path, "no certificate in it can be used".into())) };
+        return if added > 0 {
+            Ok(store)
+        } else {
+            Err(wrong_file("ca_path", path, "no certificate in it can be used".into()))
+        };
     }
     store.add_parsable_certificates(host_authorities());
     Ok(store)
@@ -78,7 +82,8 @@ fn certificates(option: &'static str, path: &Path) -> Result<Vec<CertificateDer<
 
 fn private_key(key: Option<&Path>, certificate: &Path) -> Result<PrivateKeyDer<'static>, HttpError> {
     let (option, path) = key.map_or(("client_cert", certificate), |path| ("client_key", path));
-    PrivateKeyDer::from_pem_file(path).map_err(|_| wrong_file(option, path, "no unencrypted private key (PEM) could be read from it".into()))
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|_| wrong_file(option, path, "no unencrypted private key (PEM) could be read from it".into()))
 }
 
 fn wrong_file(option: &'static str, path: &Path, why: String) -> HttpError {

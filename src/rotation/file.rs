@@ -75,7 +75,11 @@ impl FilePlace {
     /// A place named by an option. Its folder must exist; the file need not.
     pub fn new(option: &'static str, path: &Path) -> Result<Self, PlaceError> {
         let unusable = |why: &str| PlaceError::Unusable { option, path: path.to_owned(), why: why.to_owned() };
-        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| unusable("it does not name a file"))?.to_owned();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| unusable("it does not name a file"))?
+            .to_owned();
         if !path.is_absolute() {
             return Err(unusable("the path must be absolute, beginning with /"));
         }
@@ -146,9 +150,13 @@ impl FilePlace {
                 .map_err(|error| self.cannot("its lock cannot be made beside it", &error))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
-                Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LONGEST_WAIT => std::thread::sleep(LOCK_PAUSE),
+                Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LONGEST_WAIT => {
+                    std::thread::sleep(LOCK_PAUSE)
+                }
                 Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                    return Err(self.wrong("another run has been at work on it for a minute; let that end, or look for a hung process"));
+                    return Err(self.wrong(
+                        "another run has been at work on it for a minute; let that end, or look for a hung process",
+                    ));
                 }
                 Err(error) => return Err(self.cannot("its lock cannot be taken", &error.into())),
             }
@@ -160,7 +168,8 @@ impl FilePlace {
     pub fn reserve(&self, _lock: &Lock, room: usize) -> Result<Reserved, PlaceError> {
         self.check_kind()?;
         let next = self.beside("new");
-        remove_if_there(&next).map_err(|error| self.cannot("what an earlier run left beside it cannot be removed", &error))?;
+        remove_if_there(&next)
+            .map_err(|error| self.cannot("what an earlier run left beside it cannot be removed", &error))?;
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -180,7 +189,8 @@ impl FilePlace {
 
     /// Puts that content in place, as the killed run was about to. The lock must be held.
     pub fn put_left_behind_in_place(&self, _lock: &Lock) -> Result<(), PlaceError> {
-        fs::rename(self.beside("new"), &self.path).map_err(|error| self.cannot("what an earlier run left cannot be put in place", &error))?;
+        fs::rename(self.beside("new"), &self.path)
+            .map_err(|error| self.cannot("what an earlier run left cannot be put in place", &error))?;
         self.sync_folder()
     }
 
@@ -193,7 +203,8 @@ impl FilePlace {
     /// Whether another place is the same file, by whatever name.
     pub fn is_same_file(&self, other: &Self) -> bool {
         let canonical = |place: &Self| fs::canonicalize(&place.folder).map(|folder| folder.join(&place.name)).ok();
-        let inode = |place: &Self| fs::symlink_metadata(&place.path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        let inode =
+            |place: &Self| fs::symlink_metadata(&place.path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
         self.path == other.path || equal(canonical(self), canonical(other)) || equal(inode(self), inode(other))
     }
 
@@ -201,7 +212,8 @@ impl FilePlace {
     pub fn remove(&self, _lock: &Lock) -> Result<bool, PlaceError> {
         let existed = remove_if_there(&self.path).map_err(|error| self.cannot("it cannot be removed", &error))?;
         for beside in ["json", "new"] {
-            remove_if_there(&self.beside(beside)).map_err(|error| self.cannot("what stands beside it cannot be removed", &error))?;
+            remove_if_there(&self.beside(beside))
+                .map_err(|error| self.cannot("what stands beside it cannot be removed", &error))?;
         }
         self.sync_folder()?;
         Ok(existed)
@@ -232,14 +244,19 @@ impl FilePlace {
     }
 
     fn read_beside(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, PlaceError> {
-        let opened = OpenOptions::new().read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()).open(path);
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(path);
         let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.cannot("it cannot be read", &error)),
         };
         let mut content = Zeroizing::new(Vec::with_capacity(ROOM));
-        file.take(LARGEST_FILE + 1).read_to_end(&mut content).map_err(|error| self.cannot("it cannot be read", &error))?;
+        file.take(LARGEST_FILE + 1)
+            .read_to_end(&mut content)
+            .map_err(|error| self.cannot("it cannot be read", &error))?;
         if content.len() as u64 > LARGEST_FILE {
             return Err(self.wrong("it is larger than 4 MiB, which no file with a token is; is this the right file?"));
         }
@@ -263,7 +280,9 @@ impl FilePlace {
     }
 
     fn sync_folder(&self) -> Result<(), PlaceError> {
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(|error| self.cannot("its directory cannot be synced", &error))
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| self.cannot("its directory cannot be synced", &error))
     }
 
     fn wrong(&self, why: &str) -> PlaceError {
@@ -284,9 +303,12 @@ impl Reserved {
     pub fn hand_over(mut self, content: &[u8]) -> Result<(), PlaceError> {
         let place = self.place.clone();
         (&self.file).write_all(content).map_err(|error| place.cannot("the new content cannot be written", &error))?;
-        self.file.set_len(content.len() as u64).map_err(|error| place.cannot("the new content cannot be written", &error))?;
+        self.file
+            .set_len(content.len() as u64)
+            .map_err(|error| place.cannot("the new content cannot be written", &error))?;
         self.file.sync_all().map_err(|error| place.cannot("the new content cannot be written", &error))?;
-        fs::rename(place.beside("new"), &place.path).map_err(|error| place.cannot("the new content cannot be put in place", &error))?;
+        fs::rename(place.beside("new"), &place.path)
+            .map_err(|error| place.cannot("the new content cannot be put in place", &error))?;
         self.handed_over = true;
         place.sync_folder()
     }
@@ -303,14 +325,22 @@ impl Reserved {
         let place = &self.place;
         let old = fs::symlink_metadata(&place.path).ok();
         let own = self.file.metadata().map_err(|error| place.unusable(&error))?;
-        let owner = place.owner.or_else(|| old.as_ref().map(|old| Uid::from_raw(old.uid()))).filter(|owner| owner.as_raw() != own.uid());
-        let group = place.group.or_else(|| old.as_ref().map(|old| Gid::from_raw(old.gid()))).filter(|group| group.as_raw() != own.gid());
+        let owner = place
+            .owner
+            .or_else(|| old.as_ref().map(|old| Uid::from_raw(old.uid())))
+            .filter(|owner| owner.as_raw() != own.uid());
+        let group = place
+            .group
+            .or_else(|| old.as_ref().map(|old| Gid::from_raw(old.gid())))
+            .filter(|group| group.as_raw() != own.gid());
         if owner.is_some() || group.is_some() {
-            fchown(&self.file, owner, group)
-                .map_err(|error| place.cannot("its owner or group cannot be kept or set by this user (use become)", &error.into()))?;
+            fchown(&self.file, owner, group).map_err(|error| {
+                place.cannot("its owner or group cannot be kept or set by this user (use become)", &error.into())
+            })?;
         }
         let mode = place.mode.or_else(|| old.map(|old| old.mode() & 0o7777)).unwrap_or(0o600);
-        fchmod(&self.file, Mode::from_raw_mode(mode)).map_err(|error| place.cannot("its permissions cannot be set", &error.into()))
+        fchmod(&self.file, Mode::from_raw_mode(mode))
+            .map_err(|error| place.cannot("its permissions cannot be set", &error.into()))
     }
 }
 
@@ -362,7 +392,9 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::StorageFull => "no space left on the device".to_owned(),
         io::ErrorKind::QuotaExceeded => "the user's disk quota is used up".to_owned(),
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => "it is a symbolic link, which is not followed".to_owned(),
+        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => {
+            "it is a symbolic link, which is not followed".to_owned()
+        }
         _ => error.to_string(),
     }
 }
@@ -440,7 +472,12 @@ mod tests {
         let place = FilePlace::new("dest", &path).unwrap();
         let dotted = folder.path().join(".").join("token");
         for (other, same) in [(&dotted, true), (&hard_link, true), (&folder.path().join("other"), false)] {
-            assert_eq!(place.is_same_file(&FilePlace::new("offline_token_file", other).unwrap()), same, "{}", other.display());
+            assert_eq!(
+                place.is_same_file(&FilePlace::new("offline_token_file", other).unwrap()),
+                same,
+                "{}",
+                other.display()
+            );
         }
     }
 
@@ -481,7 +518,9 @@ mod tests {
     #[test]
     fn modes_are_octal_numbers_in_quotes_or_what_yaml_made_of_them() {
         let place = FilePlace::new("dest", Path::new("/nowhere-at-all")).unwrap();
-        for (mode, bits) in [(json!("0640"), 0o640), (json!("600"), 0o600), (json!("0o644"), 0o644), (json!(0o640), 0o640)] {
+        for (mode, bits) in
+            [(json!("0640"), 0o640), (json!("600"), 0o600), (json!("0o644"), 0o644), (json!(0o640), 0o640)]
+        {
             assert_eq!(place.clone().mode(&mode).unwrap().mode, Some(bits), "{mode}");
         }
         for mode in [json!("u=rw"), json!("0999"), json!(""), json!(true), json!(99999), json!("77777")] {

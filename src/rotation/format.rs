@@ -135,9 +135,13 @@ mod tests {
 
     #[test]
     fn other_files_hold_no_token() {
-        for (format, content) in
-            [(Format::Raw, " \n"), (Format::Json, "{}"), (Format::Json, "t0ken"), (Format::Env, "t0ken"), (Format::Env, "A=b")]
-        {
+        for (format, content) in [
+            (Format::Raw, " \n"),
+            (Format::Json, "{}"),
+            (Format::Json, "t0ken"),
+            (Format::Env, "t0ken"),
+            (Format::Env, "A=b"),
+        ] {
             assert_eq!(format.read(content.as_bytes()), None, "{format:?} {content}");
         }
     }

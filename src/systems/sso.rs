@@ -81,7 +81,9 @@ pub struct Issued {
 impl Issued {
     /// When the access token ends, by our clock.
     pub fn expires_at(&self) -> DateTime<Utc> {
-        TimeDelta::try_seconds(self.expires_in).and_then(|life| self.asked_at.checked_add_signed(life)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        TimeDelta::try_seconds(self.expires_in)
+            .and_then(|life| self.asked_at.checked_add_signed(life))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 }
 
@@ -110,7 +112,9 @@ impl Realm {
         let path = token.path().trim_end_matches('/').to_owned();
         let wrong = |why: &str| SsoError::TokenUrl { address: token_url.to_owned(), why: why.to_owned() };
         if path.contains("/protocol/openidconnect/") {
-            return Err(wrong("is misspelt, as on a page of Red Hat's documentation: write openid-connect, with a hyphen"));
+            return Err(wrong(
+                "is misspelt, as on a page of Red Hat's documentation: write openid-connect, with a hyphen",
+            ));
         }
         let Some(issuer_path) = path.strip_suffix(TOKEN_PATH) else {
             return Err(wrong("is no token endpoint: it ends with /realms/NAME/protocol/openid-connect/token"));
@@ -133,17 +137,32 @@ impl Realm {
     /// Uses an offline token: its idle time begins anew, and a new access token and a new offline token come back.
     ///
     /// Sent once. When [`SsoError::server_may_have_acted`], the offline token may be used up.
-    pub async fn refresh(&self, client_id: &str, offline_token: &Secret, scope: Option<&str>) -> Result<Issued, SsoError> {
-        let mut fields = vec![("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", offline_token.reveal())];
+    pub async fn refresh(
+        &self,
+        client_id: &str,
+        offline_token: &Secret,
+        scope: Option<&str>,
+    ) -> Result<Issued, SsoError> {
+        let mut fields =
+            vec![("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", offline_token.reveal())];
         // An empty scope is an error of its own, so it is left out.
         fields.extend(scope.map(|scope| ("scope", scope)));
         self.issue(&fields, Repeat::OnlyIfNothingWasDone(did_nothing)).await
     }
 
     /// Access token of a service account. Nothing is used up by it, so it is repeated as often as needed.
-    pub async fn client_credentials(&self, client_id: &str, client_secret: &Secret, scope: &str) -> Result<Issued, SsoError> {
+    pub async fn client_credentials(
+        &self,
+        client_id: &str,
+        client_secret: &Secret,
+        scope: &str,
+    ) -> Result<Issued, SsoError> {
         // In the form, not in Basic: there a secret with special characters works only when it is form-encoded first.
-        let mut fields = vec![("grant_type", "client_credentials"), ("client_id", client_id), ("client_secret", client_secret.reveal())];
+        let mut fields = vec![
+            ("grant_type", "client_credentials"),
+            ("client_id", client_id),
+            ("client_secret", client_secret.reveal()),
+        ];
         fields.extend(Some(scope).filter(|scope| !scope.is_empty()).map(|scope| ("scope", scope)));
         self.issue(&fields, Repeat::Always).await
     }
@@ -168,7 +187,9 @@ impl Realm {
         match answer.status() {
             200 if answer.is_empty() => Ok(Revocation::Done),
             // A dead token is answered with 200 as well, and with an error as the body.
-            200 if answer.json::<ErrorBody>().is_some_and(|body| body.error == "invalid_token") => Ok(Revocation::AlreadyDead),
+            200 if answer.json::<ErrorBody>().is_some_and(|body| body.error == "invalid_token") => {
+                Ok(Revocation::AlreadyDead)
+            }
             _ => Err(self.refused(&answer)),
         }
     }
@@ -252,11 +273,7 @@ struct ErrorBody {
 
 /// Seconds that the server is ahead, given the whole second in which it issued a token between these two of our times. Zero while that explains it.
 fn offset(iat: i64, asked_at: DateTime<Utc>, answered_at: DateTime<Utc>) -> i64 {
-    if iat < asked_at.timestamp() {
-        iat - asked_at.timestamp()
-    } else {
-        (iat - answered_at.timestamp()).max(0)
-    }
+    if iat < asked_at.timestamp() { iat - asked_at.timestamp() } else { (iat - answered_at.timestamp()).max(0) }
 }
 
 fn did_nothing(answer: &Answer) -> bool {
@@ -277,7 +294,9 @@ mod tests {
 
     #[test]
     fn a_realm_is_known_by_its_token_endpoint() {
-        let realm = Realm::new(client(), "https://sso.example.com/auth/realms/redhat-external/protocol/openid-connect/token/").unwrap();
+        let realm =
+            Realm::new(client(), "https://sso.example.com/auth/realms/redhat-external/protocol/openid-connect/token/")
+                .unwrap();
         assert_eq!(realm.name(), "redhat-external");
         assert_eq!(realm.issuer(), "https://sso.example.com/auth/realms/redhat-external");
         assert_eq!(realm.endpoint("revoke").path(), "/auth/realms/redhat-external/protocol/openid-connect/revoke");
@@ -307,7 +326,8 @@ mod tests {
     #[test]
     fn the_scope_of_the_token_counts_not_that_of_the_answer() {
         // {"scope":"openid"}
-        let body = r#"{"access_token":"e30.eyJzY29wZSI6Im9wZW5pZCJ9.c2ln","expires_in":899,"scope":"openid offline_access"}"#;
+        let body =
+            r#"{"access_token":"e30.eyJzY29wZSI6Im9wZW5pZCJ9.c2ln","expires_in":899,"scope":"openid offline_access"}"#;
         let issued = serde_json::from_str::<TokenBody>(body).unwrap().issued(Utc::now(), Utc::now());
         assert_eq!(issued.scope, ["openid"]);
         assert_eq!(issued.token_type, "Bearer");

@@ -18,7 +18,12 @@ impl Refusal {
     }
 
     pub(super) fn starting() -> Self {
-        Self { cause: Cause::Starting, status: 503, error: "Bootstrap in progress".to_owned(), description: String::new() }
+        Self {
+            cause: Cause::Starting,
+            status: 503,
+            error: "Bootstrap in progress".to_owned(),
+            description: String::new(),
+        }
     }
 
     pub(super) fn of_proof(status: u16, challenge: &str) -> Self {
@@ -27,7 +32,12 @@ impl Refusal {
             after.split_once('"').map(|(value, _)| value.to_owned())
         };
         let error = part("error").unwrap_or_else(|| "no reason given".to_owned());
-        Self { cause: Cause::AccessTokenRefused, status, error, description: part("error_description").unwrap_or_default() }
+        Self {
+            cause: Cause::AccessTokenRefused,
+            status,
+            error,
+            description: part("error_description").unwrap_or_default(),
+        }
     }
 }
 
@@ -120,7 +130,9 @@ impl Cause {
                 "the offline token is out of date: a newer one of its session was used, or an administrator logged the user out or pushed a \
                  \"not before\" (which can be taken back); use the newest token, or get a new one"
             }
-            Self::UserDisabled => "the user of the offline token is disabled; keep the token, it works again when the user is enabled",
+            Self::UserDisabled => {
+                "the user of the offline token is disabled; keep the token, it works again when the user is enabled"
+            }
             Self::OfflineAccessTakenAway => {
                 "the user or the client may not use offline tokens any more (offline_access was taken away); keep the token, it works again \
                  when that is given back"
@@ -131,17 +143,23 @@ impl Cause {
             Self::OtherIssuer => {
                 "the server has another public address than when the token was made; use the address that the token names, or get a new one"
             }
-            Self::UnknownClient => "there is no such client in this realm, or it is disabled; check client_id and token_url",
+            Self::UnknownClient => {
+                "there is no such client in this realm, or it is disabled; check client_id and token_url"
+            }
             Self::WrongSecret => {
                 "the client secret is wrong or missing, or was made anew in the meantime; check client_secret, and that client_id is the \
                  service account's"
             }
-            Self::NoServiceAccount => "this client is no service account, so client_secret is of no use with it; check client_id",
+            Self::NoServiceAccount => {
+                "this client is no service account, so client_secret is of no use with it; check client_id"
+            }
             Self::ServiceAccountDisabled => "the service account is disabled; ask the administrator of the realm",
             Self::WrongScope => "a scope was asked for that this client does not have; check scope",
             Self::HttpsRequired => "the realm wants https; write https in token_url",
             Self::RealmDisabled => "the realm is disabled; ask its administrator",
-            Self::NoSuchRealm => "there is no such realm on this server; check token_url, in which upper and lower case matter",
+            Self::NoSuchRealm => {
+                "there is no such realm on this server; check token_url, in which upper and lower case matter"
+            }
             Self::WrongPath => "the server has no such protocol; token_url ends with /protocol/openid-connect/token",
             Self::Starting => "the server is still starting; try again in a minute",
             Self::AccessTokenRefused => "the server does not accept the access token",
@@ -198,8 +216,16 @@ mod tests {
             ("invalid_grant", "Maximum allowed refresh token reuse exceeded", Cause::Replayed),
             ("invalid_grant", "Stale token", Cause::Stale),
             ("invalid_grant", "User disabled", Cause::UserDisabled),
-            ("invalid_grant", "Offline session invalid because offline access not granted anymore", Cause::OfflineAccessTakenAway),
-            ("invalid_grant", "Invalid refresh token. Token client and authorized client don't match", Cause::OtherClient),
+            (
+                "invalid_grant",
+                "Offline session invalid because offline access not granted anymore",
+                Cause::OfflineAccessTakenAway,
+            ),
+            (
+                "invalid_grant",
+                "Invalid refresh token. Token client and authorized client don't match",
+                Cause::OtherClient,
+            ),
             ("invalid_grant", "Invalid token issuer. Expected 'https://other/realms/r'", Cause::OtherIssuer),
             ("invalid_grant", "a sentence of another release", Cause::Other),
             ("invalid_client", "Invalid client or Invalid client credentials", Cause::UnknownClient),
@@ -227,7 +253,10 @@ mod tests {
     fn a_challenge_tells_why_an_access_token_was_refused() {
         let challenge = r#"Bearer realm="r", error="invalid_token", error_description="user_session_not_found""#;
         let refusal = Refusal::of_proof(401, challenge);
-        assert!(refusal.to_string().ends_with("(the server said: 401 invalid_token, user_session_not_found)"), "{refusal}");
+        assert!(
+            refusal.to_string().ends_with("(the server said: 401 invalid_token, user_session_not_found)"),
+            "{refusal}"
+        );
         assert!(Refusal::of_proof(401, "").to_string().contains("no reason given"));
     }
 }

@@ -8,7 +8,6 @@ mod excerpt;
 mod redirect;
 mod trust;
 
-use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,18 +95,16 @@ impl Client {
         }
     }
 
-    fn follow<'a>(&'a self, request: &'a Request) -> impl Future<Output = Result<Answer, HttpError>> + 'a {
-        async move {
-            let mut url = request.url.clone();
-            for _ in 0..MOST_REDIRECTS {
-                let answer = self.exchange(request, &url).await?;
-                match redirect::target(request, &url, &answer)? {
-                    Some(next) => url = next,
-                    None => return Ok(answer),
-                }
+    async fn follow(&self, request: &Request) -> Result<Answer, HttpError> {
+        let mut url = request.url.clone();
+        for _ in 0..MOST_REDIRECTS {
+            let answer = self.exchange(request, &url).await?;
+            match redirect::target(request, &url, &answer)? {
+                Some(next) => url = next,
+                None => return Ok(answer),
             }
-            Err(HttpError::Redirected { url: shown(&url), target: "itself, again and again".into() })
         }
+        Err(HttpError::Redirected { url: shown(&url), target: "itself, again and again".into() })
     }
 
     async fn exchange(&self, request: &Request, url: &Url) -> Result<Answer, HttpError> {

@@ -97,10 +97,11 @@ impl Scrubber {
 }
 
 fn spellings(text: &str) -> Vec<Zeroizing<String>> {
-    let escaped = serde_json::to_string(text).unwrap_or_default();
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    let escaped = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
     let mut all: Vec<String> = vec![
         text.to_owned(),
-        escaped.trim_matches('"').to_owned(),
+        escaped.to_owned(),
         utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
         url::form_urlencoded::byte_serialize(text.as_bytes()).collect(),
     ];

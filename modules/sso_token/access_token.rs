@@ -78,7 +78,7 @@ impl<'a> Destination<'a> {
         let Some(token) = self.options.held(place)? else { return Ok(Holding::Missing) };
         let note = place.note().and_then(|note| note.about(&token.fingerprint())).unwrap_or_default();
         let claims = Claims::of(&token);
-        Ok(Holding::Token { token, claims, note, permissions_drifted: place.has_drifted()? })
+        Ok(Holding::Token(Box::new(Held { token, claims, note, permissions_drifted: place.has_drifted()? })))
     }
 
     pub(super) fn check_writable(&self) -> Result<()> {
@@ -126,7 +126,7 @@ impl<'a> Destination<'a> {
 
     /// Writes the same content with the permissions that the task asks for.
     pub(super) fn hand_over_again(&self, holding: &Holding, lock: Option<&Lock>) -> Result<()> {
-        let (Some(place), Some(file), Holding::Token { .. }) = (&self.place, self.reserve(lock)?, holding) else {
+        let (Some(place), Some(file), Holding::Token(_)) = (&self.place, self.reserve(lock)?, holding) else {
             return Ok(());
         };
         let content = place.read()?.unwrap_or_default();
@@ -159,7 +159,22 @@ pub(super) enum Holding {
     /// Nothing, or nothing that looks as `dest_format` says.
     Missing,
     /// A token.
-    Token { token: Secret, claims: Option<Claims>, note: Note, permissions_drifted: bool },
+    Token(Box<Held>),
+}
+
+/// A token in `dest`, with what is known of it.
+pub(super) struct Held {
+    token: Secret,
+    claims: Option<Claims>,
+    note: Note,
+    permissions_drifted: bool,
+}
+
+impl Held {
+    /// When it ends by this host's clock: from the note, which knows how far the server's clock is off, or from the token itself.
+    fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.note.expires_at.or_else(|| self.claims.as_ref()?.expires_at())
+    }
 }
 
 impl Holding {
@@ -177,21 +192,21 @@ impl Holding {
 
     pub(super) fn token(&self) -> Option<&Secret> {
         match self {
-            Self::Token { token, .. } => Some(token),
+            Self::Token(held) => Some(&held.token),
             _ => None,
         }
     }
 
     /// What a result says of a token that is used on.
     pub(super) fn describe(&self, returned: &mut Value) {
-        let Self::Token { token, claims, .. } = self else { return };
-        returned["fingerprint"] = json!(token.fingerprint());
+        let Self::Token(held) = self else { return };
+        returned["fingerprint"] = json!(held.token.fingerprint());
         returned["token_type"] = json!("Bearer");
-        if let Some(end) = self.expires_at() {
+        if let Some(end) = held.expires_at() {
             returned["expires_at"] = json!(timestamp(end));
             returned["expires_in"] = json!((end - Utc::now()).num_seconds().max(0));
         }
-        if let Some(claims) = claims {
+        if let Some(claims) = &held.claims {
             returned["scope"] = json!(claims.scopes());
         }
     }
@@ -199,20 +214,20 @@ impl Holding {
     /// What `--diff` shows of it.
     pub(super) fn for_diff(&self) -> Value {
         match self {
-            Self::Token { token, .. } => {
-                json!({ "access_token": token.fingerprint(), "expires_at": self.expires_at().map(timestamp) })
+            Self::Token(held) => {
+                json!({ "access_token": held.token.fingerprint(), "expires_at": held.expires_at().map(timestamp) })
             }
             Self::Nowhere | Self::Missing => json!({ "access_token": null }),
         }
     }
 
     fn decide_by_token(&self, wanted: &Wanted<'_>) -> Reason {
-        let Self::Token { claims, note, .. } = self else {
+        let Self::Token(held) = self else {
             return if matches!(self, Self::Nowhere) { Reason::Forced } else { Reason::Missing };
         };
         // Neither a JWT nor known from the note: nothing tells how good it is.
-        let Some(end) = self.expires_at() else { return Reason::Drifted };
-        let claims = claims.clone().unwrap_or_default();
+        let Some(end) = held.expires_at() else { return Reason::Drifted };
+        let claims = held.claims.clone().unwrap_or_default();
         let now = Utc::now();
         if !belongs(&claims, wanted) {
             return Reason::Drifted;
@@ -223,7 +238,7 @@ impl Holding {
         if end - now <= wanted.renew_before {
             return Reason::Expiring;
         }
-        let obtained_at = note.rotated_at.or(claims.issued_at());
+        let obtained_at = held.note.rotated_at.or(claims.issued_at());
         match wanted.last_use {
             Some((issued_at, longest)) if now - issued_at.max(obtained_at.unwrap_or(issued_at)) > longest => {
                 Reason::Aged
@@ -233,13 +248,7 @@ impl Holding {
     }
 
     fn permissions_drifted(&self) -> bool {
-        matches!(self, Self::Token { permissions_drifted: true, .. })
-    }
-
-    /// When it ends by this host's clock: from the note, which knows how far the server's clock is off, or from the token itself.
-    fn expires_at(&self) -> Option<DateTime<Utc>> {
-        let Self::Token { claims, note, .. } = self else { return None };
-        note.expires_at.or_else(|| claims.as_ref()?.expires_at())
+        matches!(self, Self::Token(held) if held.permissions_drifted)
     }
 }
 
@@ -253,6 +262,16 @@ fn belongs(claims: &Claims, wanted: &Wanted<'_>) -> bool {
         && claims.azp.as_deref().is_none_or(|azp| azp == wanted.client_id)
         && (wanted.session.is_none() || claims.sid.as_deref() == wanted.session)
         && wanted.scope.is_subset(&claims.scopes())
+}
+
+/// What a result says of a new token.
+pub(super) fn describe(issued: &Issued, returned: &mut Value) {
+    returned["expires_in"] = json!(issued.expires_in);
+    returned["expires_at"] = json!(timestamp(issued.expires_at()));
+    returned["token_type"] = json!(issued.token_type);
+    returned["scope"] = json!(issued.scope);
+    returned["clock_offset"] = json!(issued.clock_offset);
+    returned["fingerprint"] = json!(issued.access_token.fingerprint());
 }
 
 /// What `--diff` shows of a new token.

@@ -31,7 +31,7 @@ impl Report {
         result.insert("changed".to_owned(), Value::Bool(outcome.changed));
         if let Some(error) = outcome.failure {
             result.insert("failed".to_owned(), Value::Bool(true));
-            result.insert("msg".to_owned(), Value::String(sentence(&error)));
+            result.insert("msg".to_owned(), Value::String(format!("{error:#}")));
         }
         if let Some(diff) = outcome.diff.filter(|_| with_diff) {
             result.insert("diff".to_owned(), diff);
@@ -74,13 +74,6 @@ impl Report {
         let _reader_gone = output.write_all(text.as_bytes()).and_then(|()| output.flush());
         if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
-}
-
-/// An error with its causes as one sentence.
-fn sentence(error: &anyhow::Error) -> String {
-    let text = format!("{error:#}");
-    let mut characters = text.chars();
-    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 /// The action plugin takes this key out and censors the result.

@@ -1,1 +1,172 @@
-//! Stand-ins of the peer systems on loopback, for the demo and the tests.
+//! Stand-ins of the peer systems in one process on loopback, for the demo and the tests.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tokensmith_sandbox::{Fault, Sandbox};
+//!
+//! let sandbox = Sandbox::start()?;
+//! let realm = sandbox.sso().realm("rotating");
+//! let offline_token = realm.issue_offline_token("cloud-services", "openid offline_access")?;
+//! sandbox.faults().add(Fault::lost_answer().grant("refresh_token").times(1));
+//! // … run what is to be tested against realm.token_url(), trusting sandbox.ca_path() …
+//! assert!(realm.offline_token_is_alive(&offline_token));
+//! sandbox.clock().advance(31 * 24 * 3600);
+//! # Ok(()) }
+//! ```
+//!
+//! A system is one file (`sso.rs`) and its folder; it answers requests and knows nothing of connections, certificates,
+//! faults or records, which all systems share. Every system listens on a port of its own.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+pub use crate::clock::Clock;
+pub use crate::faults::{Fault, Faults};
+pub use crate::record::{Recorded, Records};
+pub use crate::sso::Sso;
+
+mod certificates;
+mod clock;
+mod control;
+mod exchange;
+mod faults;
+mod random;
+mod record;
+mod server;
+pub mod sso;
+
+/// All stand-ins, running until dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    sso: Sso,
+    folder: tempfile::TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Starts every system on a free port of 127.0.0.1. It has a thread of its own, so the caller needs no runtime.
+    pub fn start() -> Result<Self, StartError> {
+        Self::start_on(0)
+    }
+
+    /// As [`Sandbox::start`], with Red Hat SSO on the given port (0: any free one).
+    pub fn start_on(port: u16) -> Result<Self, StartError> {
+        let certificates = certificates::Certificates::make().map_err(StartError::Certificates)?;
+        let folder = tempfile::Builder::new().prefix("tokensmith-sandbox-").tempdir().map_err(StartError::Folder)?;
+        std::fs::write(folder.path().join(CA), &certificates.ca_pem).map_err(StartError::Folder)?;
+
+        let tls_listener = listen(port)?;
+        let plain_listener = listen(0)?;
+        let shared = Arc::new(Shared::default());
+        let sso = Sso::new(shared.clock.clone(), address(&tls_listener)?, address(&plain_listener)?)
+            .map_err(StartError::Key)?;
+        let system: Arc<dyn System> = Arc::new(sso.clone());
+        let doors = vec![
+            server::Door { listener: tls_listener, tls: Some(certificates.acceptor), system: Arc::clone(&system) },
+            server::Door { listener: plain_listener, tls: None, system },
+        ];
+        let (stop, stopped) = oneshot::channel();
+        let thread = server::spawn(doors, Arc::clone(&shared), stopped).map_err(StartError::Thread)?;
+        Ok(Self { shared, sso, folder, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Red Hat SSO.
+    pub fn sso(&self) -> &Sso {
+        &self.sso
+    }
+
+    /// The address of Red Hat SSO, without a path: `https://127.0.0.1:PORT`. The control endpoint is `/_sandbox/` there.
+    pub fn url(&self) -> String {
+        self.sso.url()
+    }
+
+    /// A PEM file with the certificate of the throw-away authority that signed the servers' certificates.
+    pub fn ca_path(&self) -> PathBuf {
+        self.folder.path().join(CA)
+    }
+
+    /// The folder the sandbox keeps its files in; removed when it is dropped.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The clock of all systems.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// What goes wrong on purpose.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// The requests so far.
+    pub fn records(&self) -> &Records {
+        &self.shared.records
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Why the sandbox could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The certificates could not be made.
+    #[error("The sandbox could not make its certificates: {0}.")]
+    Certificates(Box<dyn std::error::Error + Send + Sync>),
+    /// The signing key could not be made.
+    #[error("The sandbox could not make its signing key: {0}.")]
+    Key(Box<dyn std::error::Error + Send + Sync>),
+    /// The folder could not be made or filled.
+    #[error("The sandbox could not write to its folder: {0}.")]
+    Folder(std::io::Error),
+    /// The port is not free.
+    #[error("The sandbox could not listen on port {port} of 127.0.0.1: {error}.")]
+    Listen {
+        /// The port asked for; 0 is any.
+        port: u16,
+        /// What the operating system said.
+        error: std::io::Error,
+    },
+    /// The thread could not be started.
+    #[error("The sandbox could not start its thread: {0}.")]
+    Thread(std::io::Error),
+}
+
+/// One peer system: what it answers to a request, and what can be asked of it over the control endpoint.
+trait System: Send + Sync {
+    fn answer(&self, request: &exchange::Request) -> exchange::Answer;
+    /// `None`: this system knows no such thing.
+    fn control(&self, action: &str, arguments: &serde_json::Value) -> Option<exchange::Answer>;
+}
+
+/// What the systems have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    clock: Clock,
+    faults: Faults,
+    records: Records,
+}
+
+fn listen(port: u16) -> Result<TcpListener, StartError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| StartError::Listen { port, error })
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|error| StartError::Listen { port: 0, error })
+}
+
+const CA: &str = "ca.pem";

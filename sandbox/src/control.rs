@@ -1,0 +1,75 @@
+//! The control endpoint, `/_sandbox/…`, for playbooks and shell: what a Rust test does by calling methods.
+//!
+//! | request | does |
+//! | --- | --- |
+//! | `POST fault` `{"fault": "lost_answer", "path": "/token", "grant": "refresh_token", "times": 1}` | adds a fault; all but `fault` may be left out, and `act`, `delay_milliseconds` added |
+//! | `POST faults/clear` | ends all faults |
+//! | `POST clock` `{"advance": 3600}` | moves the clock |
+//! | `GET requests` | the requests so far, without secrets |
+//! | `POST requests/clear` | forgets them |
+//! | `POST …` | what the system itself knows: see its `control` |
+
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::exchange::{Answer, Request};
+use crate::faults::Fault;
+use crate::{Shared, System};
+
+pub(crate) const PREFIX: &str = "/_sandbox/";
+
+pub(crate) fn answer(shared: &Shared, system: &dyn System, action: &str, request: &Request) -> Answer {
+    if request.method == Method::GET && action == "requests" {
+        return Answer::json(200, &shared.records.summary());
+    }
+    if request.method != Method::POST {
+        return refusal(405, "Use POST, or GET for 'requests'.");
+    }
+    let body = if request.body.is_empty() { b"{}" } else { &request.body[..] };
+    let Ok(arguments) = serde_json::from_slice::<Value>(body) else {
+        return refusal(400, "The body is not JSON.");
+    };
+    match action {
+        "fault" => with(&arguments, |fault: Fault| shared.faults.add(fault)),
+        "faults/clear" => {
+            shared.faults.clear();
+            done()
+        }
+        "clock" => with(&arguments, |step: ClockStep| shared.clock.advance(step.advance)),
+        "requests/clear" => {
+            shared.records.clear();
+            done()
+        }
+        _ => system.control(action, &arguments).unwrap_or_else(|| refusal(404, "There is no such action.")),
+    }
+}
+
+/// Runs `action` with the arguments in their type, or says what is wrong with them.
+pub(crate) fn with<T: for<'a> Deserialize<'a>>(arguments: &Value, action: impl FnOnce(T)) -> Answer {
+    with_answer(arguments, |arguments| {
+        action(arguments);
+        done()
+    })
+}
+
+pub(crate) fn with_answer<T: for<'a> Deserialize<'a>>(arguments: &Value, action: impl FnOnce(T) -> Answer) -> Answer {
+    match T::deserialize(arguments) {
+        Ok(arguments) => action(arguments),
+        Err(error) => refusal(400, &format!("The arguments are wrong: {error}.")),
+    }
+}
+
+fn done() -> Answer {
+    Answer::json(200, &json!({ "done": true }))
+}
+
+fn refusal(status: u16, sentence: &str) -> Answer {
+    Answer::json(status, &json!({ "error": sentence }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockStep {
+    advance: i64,
+}

@@ -1,0 +1,115 @@
+//! The sandbox as a process of its own, for the demo and for playbooks.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+use serde_json::json;
+use tokensmith_sandbox::Sandbox;
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let arguments = command().get_matches();
+    let folder = arguments.get_one::<PathBuf>("state").cloned().unwrap_or_default();
+    let port = arguments.get_one::<u16>("port").copied().unwrap_or_default();
+    match run(folder, port, arguments.get_flag("until-stdin-closes")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "tokensmith-sandbox: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Command {
+    Command::new("tokensmith-sandbox")
+        .about("Stand-ins of the peer systems on 127.0.0.1, with a throw-away authority")
+        .after_help(
+            "The folder gets ca.pem, endpoints.json and offline_token (a first one, of the client cloud-services); \
+             they are removed at the end. One line on standard output says when all is ready.",
+        )
+        .arg(Arg::new("state").long("state").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)))
+        .arg(
+            Arg::new("port").long("port").value_name("PORT").value_parser(value_parser!(u16)).help("default: any free"),
+        )
+        .arg(
+            Arg::new("until-stdin-closes")
+                .long("until-stdin-closes")
+                .action(ArgAction::SetTrue)
+                .help("end when standard input closes, so never outlive the parent"),
+        )
+}
+
+fn run(folder: PathBuf, port: u16, until_stdin_closes: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let sandbox = Sandbox::start_on(port)?;
+    let realm = sandbox.sso().realm("redhat-external");
+    let offline_token = realm.issue_offline_token("cloud-services", "openid offline_access api.iam.organization")?;
+    let endpoints = json!({
+        "pid": std::process::id(),
+        "sandbox_url": sandbox.url(),
+        "sso_url": realm.url(),
+        "sso_token_url": realm.token_url(),
+    });
+
+    // The runtime must exist before the ready line: a signal sent right after it has to be heard.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let state = State::make(&folder)?;
+        state.write("ca.pem", 0o644, &std::fs::read(sandbox.ca_path())?)?;
+        state.write("endpoints.json", 0o644, format!("{endpoints:#}\n").as_bytes())?;
+        state.write("offline_token", 0o600, offline_token.as_bytes())?;
+        writeln!(std::io::stdout(), "The sandbox is ready at {} (state in {}).", sandbox.url(), folder.display())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = stdin_closed(), if until_stdin_closes => {}
+        }
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    // A blocked read of standard input must not keep the process.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+async fn stdin_closed() {
+    let mut stdin = tokio::io::stdin();
+    let mut ignored = [0; 256];
+    while matches!(stdin.read(&mut ignored).await, Ok(count) if count > 0) {}
+}
+
+/// The files of the sandbox in a folder that may have been there before; what was made is removed when dropped.
+struct State<'p> {
+    folder: &'p Path,
+    is_new: bool,
+}
+
+impl<'p> State<'p> {
+    fn make(folder: &'p Path) -> std::io::Result<Self> {
+        let is_new = !folder.exists();
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        Ok(Self { folder, is_new })
+    }
+
+    fn write(&self, name: &str, mode: u32, content: &[u8]) -> std::io::Result<()> {
+        let path = self.folder.join(name);
+        let _ = std::fs::remove_file(&path);
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(content)
+    }
+}
+
+impl Drop for State<'_> {
+    fn drop(&mut self) {
+        for name in ["ca.pem", "endpoints.json", "offline_token"] {
+            let _ = std::fs::remove_file(self.folder.join(name));
+        }
+        if self.is_new {
+            let _ = std::fs::remove_dir(self.folder);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Random identifiers and secrets.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use rsa::rand_core::{OsRng, RngCore};
+
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    OsRng.fill_bytes(&mut bytes);
+    bytes
+}
+
+pub(crate) fn uuid() -> String {
+    let hex: String = bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// `N` random bytes in base64url.
+pub(crate) fn text<const N: usize>() -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes::<N>())
+}

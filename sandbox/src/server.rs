@@ -1,0 +1,187 @@
+//! Connections: TLS or not, HTTP/1.1, and what a fault does to them.
+
+use std::net::TcpListener;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+
+use crate::exchange::{Answer, Request};
+use crate::faults::Outcome;
+use crate::{Shared, System, control};
+
+/// A port and the system behind it.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) system: Arc<dyn System>,
+}
+
+/// Serves all doors until the other end of `stopped` is used or dropped.
+pub(crate) fn spawn(
+    doors: Vec<Door>,
+    shared: Arc<Shared>,
+    stopped: oneshot::Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
+    for door in &doors {
+        door.listener.set_nonblocking(true)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            for door in doors {
+                tokio::spawn(accept(door, Arc::clone(&shared)));
+            }
+            let _ = stopped.await;
+        });
+    })
+}
+
+async fn accept(door: Door, shared: Arc<Shared>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(door.listener) else { return };
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        let service =
+            Service { system: Arc::clone(&door.system), shared: Arc::clone(&shared), encrypted: door.tls.is_some() };
+        let tls = door.tls.clone();
+        tokio::spawn(async move {
+            match tls {
+                None => service.serve(stream).await,
+                // A client that does not trust the authority ends the handshake: no business of ours.
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        service.serve(stream).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[derive(Clone)]
+struct Service {
+    system: Arc<dyn System>,
+    shared: Arc<Shared>,
+    encrypted: bool,
+}
+
+impl Service {
+    /// Keycloak sends no `Date`.
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let service = service_fn(|request| self.clone().respond(request));
+        // An error here is a cut connection, ours or the client's.
+        let _ = http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    async fn respond(self, request: hyper::Request<Incoming>) -> Result<Response<AnswerBody>, Cut> {
+        let request = self.read(request).await?;
+        if let Some(action) = request.path.strip_prefix(control::PREFIX) {
+            return Ok(whole(control::answer(&self.shared, self.system.as_ref(), action, &request)));
+        }
+        let number = self.shared.records.add(&request);
+        let outcome = match self.shared.faults.take(&request) {
+            None => Outcome::Answer(self.system.answer(&request)),
+            Some(fault) => {
+                let outcome = fault.apply(|| self.system.answer(&request));
+                tokio::time::sleep(fault.delay_to_keep()).await;
+                outcome
+            }
+        };
+        let response = match outcome {
+            Outcome::Cut => return Err(Cut),
+            Outcome::Answer(answer) => whole(answer),
+            Outcome::CutBody(answer) => half(answer),
+        };
+        self.shared.records.answered(number, response.status().as_u16());
+        Ok(response)
+    }
+
+    /// A body of many megabytes makes Keycloak cut the connection.
+    async fn read(&self, request: hyper::Request<Incoming>) -> Result<Request, Cut> {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Cut)?.to_bytes();
+        Ok(Request {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(String::from),
+            headers: head.headers,
+            body,
+            encrypted: self.encrypted,
+        })
+    }
+}
+
+/// Cuts the connection without an answer: hyper closes it when the service fails.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut on purpose")]
+struct Cut;
+
+fn whole(answer: Answer) -> Response<AnswerBody> {
+    let declared = answer.body.len();
+    response(answer, declared)
+}
+
+/// Declares the whole length and gives half of it.
+fn half(answer: Answer) -> Response<AnswerBody> {
+    let declared = answer.body.len();
+    let half = answer.body.slice(..declared / 2);
+    response(Answer { body: half, ..answer }, declared)
+}
+
+fn response(answer: Answer, declared: usize) -> Response<AnswerBody> {
+    let rest = declared - answer.body.len();
+    let mut response = Response::new(AnswerBody { chunk: Some(answer.body), rest, flushed: false });
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+/// One chunk; if more was declared than it has, the connection breaks behind it.
+struct AnswerBody {
+    chunk: Option<Bytes>,
+    rest: usize,
+    flushed: bool,
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.chunk.take() {
+            Some(chunk) if !chunk.is_empty() => Poll::Ready(Some(Ok(Frame::data(chunk)))),
+            _ if self.rest == 0 => Poll::Ready(None),
+            _ if self.flushed => Poll::Ready(Some(Err(Cut))),
+            // hyper sends what it has when the body makes it wait, and throws it away when the body fails.
+            _ => {
+                self.flushed = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest == 0 && self.chunk.as_ref().is_none_or(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact((self.chunk.as_ref().map_or(0, Bytes::len) + self.rest) as u64)
+    }
+}
+
+const BODY_LIMIT: usize = 10 * 1024 * 1024;

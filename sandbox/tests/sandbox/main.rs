@@ -1,0 +1,10 @@
+//! The stand-ins held against their contracts, over real HTTPS.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod lives;
+#[cfg(test)]
+mod token_endpoint;

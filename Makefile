@@ -1,0 +1,28 @@
+# What each target does is in scripts/. ARCHES: the architectures to build for; this machine's own unless said otherwise.
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench check build dist clean
+export ARCHES REAL
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+demo: ## build, install and run the collection against a stand-in of Red Hat SSO
+	@scripts/demo.sh
+
+test: ## everything: check, Rust, playbooks, real servers (REAL=1: a real server that is missing is a failure)
+	@scripts/test.sh
+
+bench: ## the time of a task, side by side with the usual ways
+	@scripts/bench.sh
+
+check: ## format, lints, documentation
+	@scripts/check.sh
+
+build: ## the collection's tarball in dist/
+	@scripts/build.sh
+
+dist: ## the same for others: static executables only, and checksums
+	@scripts/dist.sh
+
+clean: ## what was built here; toolchains and venvs stay in the cache
+	@scripts/clean.sh

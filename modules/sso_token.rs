@@ -1,0 +1,385 @@
+//! sso_token: an access token of Red Hat SSO, from an offline token that is kept alive or for a service account.
+
+mod access_token;
+mod offline_token;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokensmith::ansible::{Outcome, Task};
+use tokensmith::http::{Client, Connection};
+use tokensmith::rotation::{HandOver, Lock, Reason};
+use tokensmith::secret::Secret;
+use tokensmith::span::Span;
+use tokensmith::systems::sso::{Issued, Realm, Revocation};
+
+use access_token::{Destination, Holding, Wanted};
+use offline_token::{OfflineToken, Store};
+
+/// The options of `sso_token.yml`.
+#[derive(Deserialize)]
+pub(crate) struct Options {
+    #[serde(flatten)]
+    connection: Connection,
+    #[serde(flatten)]
+    hand_over: HandOver,
+    offline_token: Option<Secret>,
+    offline_token_file: Option<PathBuf>,
+    client_id: Option<String>,
+    client_secret: Option<Secret>,
+    scope: Option<Vec<String>>,
+    token_url: String,
+    state: State,
+    renew_before: Span,
+    refresh_after: Span,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Present,
+    Absent,
+}
+
+/// What the module does.
+pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
+    if !options.connection.validate_certs {
+        task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
+    }
+    let realm = Realm::new(Client::new(&options.connection)?, &options.token_url)?;
+    let destination = Destination::new(&options.hand_over)?;
+    match (&options.client_secret, &options.state) {
+        (Some(secret), State::Present) => {
+            service_account(&Job { task, options: &options, realm, destination }, secret).await
+        }
+        (Some(_), State::Absent) => bail!(
+            "state: absent needs an offline token: the access token of a service account ends by itself within minutes, and the service account \
+             itself is removed where it was made"
+        ),
+        (None, state) => {
+            let store =
+                Store::new(options.offline_token.as_ref(), options.offline_token_file.as_deref(), &destination)?;
+            let job = Job { task, options: &options, realm, destination };
+            match state {
+                State::Present => present(&job, &store).await,
+                State::Absent => absent(&job, &store).await,
+            }
+        }
+    }
+}
+
+/// What every step needs to know.
+struct Job<'a> {
+    task: &'a Task,
+    options: &'a Options,
+    realm: Realm,
+    destination: Destination<'a>,
+}
+
+/// A working access token is at hand, and the offline token stays alive.
+async fn present(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
+    let token = job.examine(store.read()?)?;
+    let holding = job.destination.holding()?;
+    let reason = holding.decide(&job.wanted(&token));
+    if reason == Reason::Valid {
+        return Ok(job.used_on(&token.client_id, &holding, reason));
+    }
+    if job.task.check_mode {
+        store.check_writable()?;
+        return job.forecast(&token.client_id, reason, store.is_file());
+    }
+    let (store_lock, destination_lock) = (store.lock()?, job.destination.lock()?);
+    // While this run waited, another may have done the work; and a run that was killed may have left a newer token.
+    let token = job.examine(store.recover(store_lock.as_ref())?)?;
+    let holding = job.destination.holding()?;
+    match holding.decide(&job.wanted(&token)) {
+        Reason::Valid => Ok(job.used_on(&token.client_id, &holding, Reason::Valid)),
+        Reason::Drifted if holding.needs_only_its_permissions(&job.wanted(&token)) => {
+            job.destination.hand_over_again(&holding, destination_lock.as_ref())?;
+            Ok(job.used_on(&token.client_id, &holding, Reason::Drifted).changed(true))
+        }
+        reason => refresh(job, store, &token, &holding, reason, (store_lock, destination_lock)).await,
+    }
+}
+
+/// Uses the offline token, and brings what comes back to where it belongs.
+async fn refresh(
+    job: &Job<'_>,
+    store: &Store<'_>,
+    token: &OfflineToken,
+    holding: &Holding,
+    reason: Reason,
+    (store_lock, destination_lock): (Option<Lock>, Option<Lock>),
+) -> Result<Outcome> {
+    // What can fail is tried now: the offline token may be used up by the request.
+    let offline_token_file = store.reserve(store_lock.as_ref())?;
+    let access_token_file = job.destination.reserve(destination_lock.as_ref())?;
+    let earlier_use = store.note_use(store_lock.as_ref(), token)?;
+    let scope = job.options.scope.as_ref().map(|scope| scope.join(" ")).filter(|scope| !scope.is_empty());
+    let issued = match job.realm.refresh(&token.client_id, &token.secret, scope.as_deref()).await {
+        Ok(issued) => issued,
+        Err(error) => return Err(store.explain(store_lock.as_ref(), token, earlier_use, error)),
+    };
+    let newest = token.succeeded_by(&issued);
+    job.task.learn(&issued.access_token);
+    job.task.learn(&newest.secret);
+
+    let mut done = Done::default();
+    let end = async {
+        if let Some(file) = offline_token_file {
+            file.hand_over(newest.secret.reveal().as_bytes())
+                .context("the newest offline token could not be written back; it is in the result as offline_token and nowhere else, store it")?;
+            done.written_back = true;
+            store.note_success(store_lock.as_ref(), &newest)?;
+        }
+        job.realm.prove(&issued.access_token).await.context("the new access token could not be proven, so it was not handed over")?;
+        done.proven = true;
+        job.destination
+            .hand_over(access_token_file, destination_lock.as_ref(), &issued, &job.realm)
+            .context("the access token could not be handed over; it is in the result as access_token")?;
+        done.handed_over = true;
+        anyhow::Ok(())
+    }
+    .await;
+
+    job.warn_about(&issued);
+    if !store.is_file() {
+        newest.warn_if_it_replaces(token, job.task);
+    }
+    let mut outcome = job.renewed(&token.client_id, reason, &issued, holding, Some((token, &newest)));
+    outcome = outcome.changed(done.written_back || (done.handed_over && job.destination.is_file()));
+    let only_copy = if store.is_file() {
+        !done.written_back
+    } else {
+        job.options.hand_over.returns_token() || newest.replaces(token)
+    };
+    if only_copy {
+        outcome = outcome.secret("offline_token", &newest.secret);
+    }
+    if done.proven && (job.options.hand_over.returns_token() || !done.handed_over) {
+        outcome = outcome.secret("access_token", &issued.access_token);
+    }
+    Ok(match end {
+        Ok(()) => outcome,
+        Err(error) => outcome.failed(error),
+    })
+}
+
+/// How far a refresh got.
+#[derive(Default)]
+struct Done {
+    written_back: bool,
+    proven: bool,
+    handed_over: bool,
+}
+
+/// An access token of a service account. Nothing is used up here: a run that fails anywhere is simply repeated.
+async fn service_account(job: &Job<'_>, client_secret: &Secret) -> Result<Outcome> {
+    let client_id = job.options.client_id.as_deref().unwrap_or_default();
+    if client_secret.is_empty() || client_id.is_empty() {
+        bail!("client_id and client_secret must not be empty; the console shows both when a service account is made");
+    }
+    let scope = match &job.options.scope {
+        Some(scope) => scope.clone(),
+        None => vec![DEFAULT_SCOPE.to_owned()],
+    };
+    let wanted = Wanted::by_client(&job.realm, client_id, &scope, job.options);
+    let mut holding = job.destination.holding()?;
+    let mut reason = holding.decide(&wanted);
+    if job.task.check_mode && reason != Reason::Valid {
+        return job.forecast(client_id, reason, false);
+    }
+    let lock = if reason == Reason::Valid { None } else { job.destination.lock()? };
+    if lock.is_some() {
+        holding = job.destination.holding()?;
+        reason = holding.decide(&wanted);
+    }
+    if reason == Reason::Valid {
+        return Ok(job.used_on(client_id, &holding, reason));
+    }
+    if reason == Reason::Drifted && holding.needs_only_its_permissions(&wanted) {
+        job.destination.hand_over_again(&holding, lock.as_ref())?;
+        return Ok(job.used_on(client_id, &holding, reason).changed(true));
+    }
+    let file = job.destination.reserve(lock.as_ref())?;
+    let issued = job.realm.client_credentials(client_id, client_secret, &scope.join(" ")).await?;
+    job.task.learn(&issued.access_token);
+    job.realm
+        .prove(&issued.access_token)
+        .await
+        .context("the new access token could not be proven, so it was not handed over")?;
+    job.destination.hand_over(file, lock.as_ref(), &issued, &job.realm)?;
+    job.warn_about(&issued);
+    let outcome = job.renewed(client_id, reason, &issued, &holding, None).changed(job.destination.is_file());
+    Ok(if job.options.hand_over.returns_token() {
+        outcome.secret("access_token", &issued.access_token)
+    } else {
+        outcome
+    })
+}
+
+/// The session is revoked, which is proven, and nothing of it is left here.
+async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
+    let Some(stored) = store.look()? else {
+        return remove(job, store, Reason::Missing, false, job.options.client_id.as_deref().unwrap_or_default());
+    };
+    let token = job.examine(stored)?;
+    if job.task.check_mode {
+        return Ok(Outcome::new(
+            &json!({ "reason": Reason::Forced, "refreshed": false, "client_id": token.client_id }),
+        )
+        .changed(true));
+    }
+    let lock = store.lock()?;
+    let token = job.examine(store.recover(lock.as_ref())?)?;
+    let revocation = job.realm.revoke(&token.client_id, &token.secret).await?;
+    // Revoking answers 200 whatever the token is. Using it is what tells; a dead token cannot be used up.
+    match job.realm.refresh(&token.client_id, &token.secret, None).await {
+        Err(error) if error.cause().is_some_and(|cause| cause.is_final()) => {
+            let reason = if revocation == Revocation::Done { Reason::Forced } else { Reason::Dead };
+            drop(lock);
+            remove(job, store, reason, revocation == Revocation::Done, &token.client_id)
+        }
+        Err(error) => Err(error).context(
+            "the revocation was asked for, but that the offline token is dead could not be proven; nothing was removed",
+        ),
+        Ok(issued) => still_alive(job, store, lock.as_ref(), &token, &issued),
+    }
+}
+
+/// Removes what is left of a dead session on this host.
+fn remove(job: &Job<'_>, store: &Store<'_>, reason: Reason, revoked: bool, client_id: &str) -> Result<Outcome> {
+    let removed = if job.task.check_mode {
+        job.destination.exists()?
+    } else {
+        let removed_token = store.remove()?;
+        job.destination.remove()? || removed_token
+    };
+    let returned = json!({ "reason": reason, "refreshed": false, "client_id": client_id });
+    Ok(Outcome::new(&returned).changed(revoked || removed))
+}
+
+/// The server said that the session was revoked, and then let the token be used: what it answered is the newest token now.
+fn still_alive(
+    job: &Job<'_>,
+    store: &Store<'_>,
+    lock: Option<&Lock>,
+    token: &OfflineToken,
+    issued: &Issued,
+) -> Result<Outcome> {
+    let newest = token.succeeded_by(issued);
+    job.task.learn(&issued.access_token);
+    job.task.learn(&newest.secret);
+    let written = match store.reserve(lock)? {
+        Some(file) => file.hand_over(newest.secret.reveal().as_bytes()).is_ok(),
+        None => false,
+    };
+    let error = anyhow::anyhow!(
+        "the server said that the session was revoked, but its offline token still works; nothing was removed, try again"
+    );
+    let outcome = Outcome::new(&json!({ "reason": Reason::Forced, "refreshed": true, "client_id": token.client_id }))
+        .changed(written)
+        .failed(error);
+    Ok(if written { outcome } else { outcome.secret("offline_token", &newest.secret) })
+}
+
+impl Job<'_> {
+    /// The offline token with what it says of itself, checked against what the task says.
+    fn examine(&self, secret: Secret) -> Result<OfflineToken> {
+        self.task.learn(&secret);
+        OfflineToken::examine(secret, self.options.client_id.as_deref(), &self.realm, self.task)
+    }
+
+    fn wanted<'a>(&'a self, token: &'a OfflineToken) -> Wanted<'a> {
+        Wanted::by_session(&self.realm, token, self.options)
+    }
+
+    /// The access token in `dest` goes on being used.
+    fn used_on(&self, client_id: &str, holding: &Holding, reason: Reason) -> Outcome {
+        let mut returned = json!({ "reason": reason, "refreshed": false, "client_id": client_id });
+        self.destination.describe(&mut returned);
+        holding.describe(&mut returned);
+        let outcome = Outcome::new(&returned);
+        match holding.token() {
+            Some(token) if self.options.hand_over.return_token => outcome.secret("access_token", token),
+            _ => outcome,
+        }
+    }
+
+    /// Check mode: what would be done, as far as the tokens at hand tell.
+    fn forecast(&self, client_id: &str, reason: Reason, writes_back: bool) -> Result<Outcome> {
+        self.destination.check_writable()?;
+        let mut returned = json!({ "reason": reason, "refreshed": false, "client_id": client_id });
+        self.destination.describe(&mut returned);
+        let lasting = writes_back || self.destination.is_file();
+        let after = json!({ "access_token": "a new one" });
+        Ok(Outcome::new(&returned).changed(lasting).diff(&self.destination.holding()?.for_diff(), &after))
+    }
+
+    /// A new access token is at hand.
+    fn renewed(
+        &self,
+        client_id: &str,
+        reason: Reason,
+        issued: &Issued,
+        before: &Holding,
+        offline: Option<(&OfflineToken, &OfflineToken)>,
+    ) -> Outcome {
+        let mut returned = json!({
+            "reason": reason,
+            "refreshed": offline.is_some(),
+            "client_id": client_id,
+            "expires_in": issued.expires_in,
+            "expires_at": access_token::timestamp(issued.expires_at()),
+            "token_type": issued.token_type,
+            "scope": issued.scope,
+            "clock_offset": issued.clock_offset,
+            "fingerprint": issued.access_token.fingerprint(),
+        });
+        self.destination.describe(&mut returned);
+        let (mut old, mut new) = (before.for_diff(), access_token::for_diff(issued));
+        if let Some((token, newest)) = offline {
+            newest.describe(&mut returned);
+            old["offline_token"] = Value::String(token.secret.fingerprint());
+            new["offline_token"] = Value::String(newest.secret.fingerprint());
+        }
+        Outcome::new(&returned).diff(&old, &new)
+    }
+
+    fn warn_about(&self, issued: &Issued) {
+        let missing: Vec<&str> = self
+            .options
+            .scope
+            .iter()
+            .flatten()
+            .flat_map(|scope| scope.split_whitespace())
+            .filter(|wanted| !issued.scope.iter().any(|scope| scope == wanted))
+            .collect();
+        if !missing.is_empty() {
+            self.task.warn(format!(
+                "The access token lacks the scope {}: the offline token does not have it.",
+                missing.join(" ")
+            ));
+        }
+        if self.destination.is_file() && issued.expires_in <= self.options.renew_before.delta().num_seconds() {
+            self.task.warn(format!(
+                "The access token lives {} seconds, which is not longer than renew_before ({}): every run will get a new one.",
+                issued.expires_in, self.options.renew_before
+            ));
+        }
+        if issued.clock_offset.abs() >= NOTABLE_OFFSET {
+            let direction = if issued.clock_offset > 0 { "behind" } else { "ahead of" };
+            self.task.warn(format!(
+                "The clock of this host is {} seconds {direction} the server's.",
+                issued.clock_offset.abs()
+            ));
+        }
+    }
+}
+
+/// What the APIs of Red Hat want of a service account.
+const DEFAULT_SCOPE: &str = "api.console";
+/// Seconds between the clocks from which on a user should know of it.
+const NOTABLE_OFFSET: i64 = 30;

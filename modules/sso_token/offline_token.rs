@@ -1,0 +1,286 @@
+//! The offline token: what it says of itself, where it is stored, and what becomes of it.
+
+use std::path::Path;
+
+use anyhow::{Error, Result, anyhow, bail};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tokensmith::ansible::Task;
+use tokensmith::jwt::Claims;
+use tokensmith::rotation::{FilePlace, Lock, Note, Reserved};
+use tokensmith::secret::Secret;
+use tokensmith::systems::sso::{Cause, Issued, Realm, SsoError};
+
+use super::access_token::{Destination, timestamp};
+
+/// An offline token that may be sent.
+pub(super) struct OfflineToken {
+    pub(super) secret: Secret,
+    pub(super) client_id: String,
+    pub(super) claims: Claims,
+}
+
+impl OfflineToken {
+    /// Checks without a call what can be: a request with a wrong token costs nothing, but its answer says less than this can.
+    pub(super) fn examine(secret: Secret, client_id: Option<&str>, realm: &Realm, task: &Task) -> Result<Self> {
+        if secret.is_empty() {
+            bail!("the offline token is empty");
+        }
+        // What is no JWT may still be the token of another make of server, which alone can tell.
+        let claims = Claims::of(&secret).unwrap_or_default();
+        match claims.typ.as_deref() {
+            Some(kind @ ("Bearer" | "ID")) => bail!(
+                "this is no offline token but {} (typ {kind}); an offline token is what the page that issues API tokens shows",
+                if kind == "ID" { "an id token" } else { "an access token" }
+            ),
+            Some("Refresh") => task.warn(
+                "This is no offline token but the refresh token of a session that ends soon (typ Refresh). It works until then; ask for a token with the scope offline_access.",
+            ),
+            _ => {}
+        }
+        if let (Some(wanted), Some(azp)) = (client_id, claims.azp.as_deref())
+            && wanted != azp
+        {
+            bail!(
+                "the offline token belongs to the client {azp}, not to {wanted}: leave client_id out, then the right one is used"
+            );
+        }
+        if let Some(issuer) = claims.iss.as_deref().filter(|issuer| realm_name(issuer) != realm.name()) {
+            bail!("the offline token was issued by {issuer}, but token_url is of the realm {}", realm.issuer());
+        }
+        if let Some(end) = claims.expires_at().filter(|end| *end <= Utc::now()) {
+            bail!(
+                "the offline token ended at {} (its exp claim; this host's clock says {}): get a new offline token, and let offline_token_file keep it",
+                timestamp(end),
+                timestamp(Utc::now())
+            );
+        }
+        let client_id = client_id.or(claims.azp.as_deref()).unwrap_or(DEFAULT_CLIENT).to_owned();
+        Ok(Self { secret, client_id, claims })
+    }
+
+    /// The token that a refresh answered, or this one where it answered none: then the old one stays in use.
+    pub(super) fn succeeded_by(&self, issued: &Issued) -> Self {
+        let secret = issued.offline_token.clone().unwrap_or_else(|| self.secret.clone());
+        let mut claims = Claims::of(&secret).unwrap_or_default();
+        if claims.exp.is_none() && issued.offline_expires_in > 0 {
+            claims.exp = Some(issued.asked_at.timestamp() + issued.clock_offset + issued.offline_expires_in);
+        }
+        Self { secret, client_id: self.client_id.clone(), claims }
+    }
+
+    /// Whether the older string is dead, or will be, now that this newer one exists.
+    pub(super) fn replaces(&self, older: &Self) -> bool {
+        self.secret != older.secret && (self.is_rotated() || self.claims.expires_at().is_some())
+    }
+
+    /// Tells a user who keeps the string elsewhere what has become of it.
+    pub(super) fn warn_if_it_replaces(&self, older: &Self, task: &Task) {
+        if !self.replaces(older) {
+            return;
+        }
+        let store = "store the returned offline_token in its place, or let offline_token_file do it";
+        if self.is_rotated() {
+            task.warn(format!(
+                "The server lets each offline token be used once, so the one of this task is dead now: {store}."
+            ));
+        } else if let Some(end) = older.claims.expires_at().or(self.claims.expires_at()) {
+            task.warn(format!(
+                "The offline token of this task ends at {}, however often it is used: {store}.",
+                timestamp(end)
+            ));
+        }
+    }
+
+    /// What a result says of it.
+    pub(super) fn describe(&self, returned: &mut Value) {
+        returned["offline_token_rotated"] = json!(self.is_rotated());
+        returned["offline_token_expires_at"] = json!(self.claims.expires_at().map(timestamp));
+    }
+
+    /// Made while rotation was on. Releases before Keycloak 26 never say.
+    fn is_rotated(&self) -> bool {
+        self.claims.reuse_id.is_some()
+    }
+
+    /// Whether this is a later token of the same session, and whole. The signature cannot be checked, but one key makes signatures of one length.
+    fn is_later_than(&self, older: &Secret) -> bool {
+        let Some(theirs) = Claims::of(older) else { return false };
+        let signature = |token: &Secret| token.reveal().rsplit('.').next().map(str::len);
+        self.claims.sid.is_some()
+            && self.claims.sid == theirs.sid
+            && self.claims.azp == theirs.azp
+            && self.claims.iat >= theirs.iat
+            && signature(&self.secret) == signature(older)
+            && self.secret != *older
+    }
+}
+
+/// Where the offline token is kept.
+pub(super) enum Store<'a> {
+    /// With the user, who gave it to the task.
+    Given(&'a Secret),
+    /// In a file, which always holds the newest.
+    File(FilePlace),
+}
+
+impl<'a> Store<'a> {
+    /// The store that the task names.
+    pub(super) fn new(token: Option<&'a Secret>, file: Option<&Path>, destination: &Destination<'_>) -> Result<Self> {
+        match (token, file) {
+            (Some(token), _) => Ok(Self::Given(token)),
+            (None, Some(path)) => {
+                let place = FilePlace::new("offline_token_file", path)?;
+                if destination.is_at(&place) {
+                    bail!(
+                        "dest and offline_token_file are the same file: the offline token would be overwritten by an access token"
+                    );
+                }
+                Ok(Self::File(place))
+            }
+            (None, None) => bail!("one of offline_token, offline_token_file and client_secret is needed"),
+        }
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
+    /// The token, which must be there.
+    pub(super) fn read(&self) -> Result<Secret> {
+        self.look()?.ok_or_else(|| match self {
+            Self::Given(_) => anyhow!("the offline token is empty"),
+            Self::File(place) => anyhow!(
+                "offline_token_file {} does not exist or is empty: put an offline token into it first",
+                place.path().display()
+            ),
+        })
+    }
+
+    /// The token, where there is one.
+    pub(super) fn look(&self) -> Result<Option<Secret>> {
+        let token = match self {
+            Self::Given(token) => Some(token.trimmed()),
+            Self::File(place) => place.read()?.map(|content| text(&content)).transpose()?,
+        };
+        Ok(token.filter(|token| !token.is_empty()))
+    }
+
+    pub(super) fn check_writable(&self) -> Result<()> {
+        match self {
+            Self::Given(_) => Ok(()),
+            Self::File(place) => Ok(place.check_writable()?),
+        }
+    }
+
+    pub(super) fn lock(&self) -> Result<Option<Lock>> {
+        match self {
+            Self::Given(_) => Ok(None),
+            Self::File(place) => Ok(Some(place.lock()?)),
+        }
+    }
+
+    /// The newest token: the stored one, or a later one that a killed run had received and written but not put in place.
+    pub(super) fn recover(&self, lock: Option<&Lock>) -> Result<Secret> {
+        let stored = self.read()?;
+        let (Self::File(place), Some(lock)) = (self, lock) else { return Ok(stored) };
+        let Some(left) = place.left_behind(lock)?.and_then(|content| text(&content).ok()) else { return Ok(stored) };
+        let Some(claims) = Claims::of(&left) else { return Ok(stored) };
+        let left = OfflineToken { secret: left, client_id: String::new(), claims };
+        if !left.is_later_than(&stored) {
+            return Ok(stored);
+        }
+        place.put_left_behind_in_place(lock)?;
+        Ok(left.secret)
+    }
+
+    pub(super) fn reserve(&self, lock: Option<&Lock>) -> Result<Option<Reserved>> {
+        match (self, lock) {
+            (Self::File(place), Some(lock)) => Ok(Some(place.reserve(lock, ROOM)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Notes that a token is about to be used which may be used up by that. Says since when an earlier use of it is unanswered.
+    pub(super) fn note_use(&self, lock: Option<&Lock>, token: &OfflineToken) -> Result<Option<DateTime<Utc>>> {
+        let (Self::File(place), Some(lock)) = (self, lock) else { return Ok(None) };
+        let fingerprint = token.secret.fingerprint();
+        let earlier = place.note().and_then(|note| note.about(&fingerprint)).and_then(|note| note.under_way_since);
+        if token.is_rotated() {
+            let under_way_since = earlier.or(Some(Utc::now()));
+            place.write_note(lock, &Note { fingerprint: Some(fingerprint), under_way_since, ..Note::default() })?;
+        }
+        Ok(earlier)
+    }
+
+    /// Notes what is in the file now.
+    pub(super) fn note_success(&self, lock: Option<&Lock>, newest: &OfflineToken) -> Result<()> {
+        let (Self::File(place), Some(lock)) = (self, lock) else { return Ok(()) };
+        let note = Note {
+            fingerprint: Some(newest.secret.fingerprint()),
+            server: newest.claims.iss.clone(),
+            rotated_at: Some(Utc::now()),
+            expires_at: newest.claims.expires_at(),
+            ..Note::default()
+        };
+        Ok(place.write_note(lock, &note)?)
+    }
+
+    /// The error of a refresh that brought nothing, with what it means for the stored token.
+    pub(super) fn explain(
+        &self,
+        lock: Option<&Lock>,
+        token: &OfflineToken,
+        earlier_use: Option<DateTime<Utc>>,
+        error: SsoError,
+    ) -> Error {
+        if error.server_may_have_acted() {
+            let next = if token.is_rotated() {
+                "This server lets each offline token be used once, so if it acted, the token is lost: run the task again, it will tell"
+            } else {
+                "The offline token was left as it is: run the task again"
+            };
+            return Error::from(error).context(format!("whether the offline token was used is not known. {next}"));
+        }
+        // The server answered, so nothing is under way any more.
+        if let (Self::File(place), Some(lock)) = (self, lock) {
+            let cleared = Note { fingerprint: Some(token.secret.fingerprint()), ..Note::default() };
+            if place.note().is_some_and(|note| note.under_way_since.is_some()) && error.cause().is_some() {
+                let _only_a_hint_is_lost = place.write_note(lock, &cleared);
+            }
+        }
+        match (error.cause(), earlier_use) {
+            (Some(Cause::Replayed | Cause::Stale | Cause::SessionKilled), Some(since)) => {
+                Error::from(error).context(format!(
+                    "a run at {} used this offline token and its answer, with the only newer one, was lost on the way",
+                    timestamp(since)
+                ))
+            }
+            _ => error.into(),
+        }
+    }
+
+    /// Removes the file and what stands beside it. Says whether there was one.
+    pub(super) fn remove(&self) -> Result<bool> {
+        match self {
+            Self::Given(_) => Ok(false),
+            Self::File(place) => Ok(place.remove(&place.lock()?)?),
+        }
+    }
+}
+
+fn text(content: &[u8]) -> Result<Secret> {
+    match std::str::from_utf8(content) {
+        Ok(text) => Ok(Secret::new(text.trim())),
+        Err(_) => bail!("offline_token_file does not hold text"),
+    }
+}
+
+fn realm_name(issuer: &str) -> &str {
+    issuer.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+}
+
+/// The client of tokens copied from console.redhat.com.
+const DEFAULT_CLIENT: &str = "cloud-services";
+/// Offline tokens are below one kilobyte; the server drops any above 4000 characters.
+const ROOM: usize = 8 * 1024;

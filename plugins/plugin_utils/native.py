@@ -1,0 +1,137 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From a task to its executable: which one, the cheapest way to run it that is right, and what of the result may be shown."""
+from __future__ import annotations
+
+import json
+import os
+
+from ansible.module_utils.common.text.converters import to_bytes, to_text
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+COLLECTION = 'tokensmith.redhat'
+BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bin')
+
+
+class NativeModule(ActionBase):
+    """A module that is an executable. The variable `tokensmith_path: classic` has it sent as Ansible sends any binary module."""
+
+    MODULE = ''
+    SECRETS = ()  # the keys of a result that hold a secret
+
+    _supports_async = True
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        try:
+            result.update(self._run(plain(self._task.args), task_vars))
+        except Refusal as refusal:
+            result.update(failed=True, msg=str(refusal))
+        if result.pop('_tokensmith_secret', False):
+            # A module may not say this, only its action plugin. What is registered keeps the secret.
+            result['_ansible_no_log'] = True
+        return result
+
+    def _run(self, arguments, task_vars):
+        self._refuse_secret_in_job_file(arguments)
+        executable = self._executable()
+        # Ansible names the executable, not the module, in `_ansible_module_name`.
+        arguments['_tokensmith_module'] = self.MODULE
+        if self._may_run_directly(executable, task_vars):
+            return self._run_directly(executable, arguments, task_vars)
+        # The fast path (the executable kept on the target, one round trip over ssh) will have its branch here.
+        return self._run_classically(executable, arguments, task_vars)
+
+    def _run_directly(self, executable, arguments, task_vars):
+        """On this machine, with the arguments on standard input: one process, and no file."""
+        self._update_module_args(f'{COLLECTION}.{self.MODULE}', arguments, task_vars)
+        command = self._connection._shell.build_module_command(self._compute_environment_string(), '', executable, arg_path='-')
+        answer = self._low_level_execute_command(
+            command.strip(),
+            in_data=to_bytes(json.dumps(arguments)),
+            sudoable=False,
+            executable=self._play_context.executable,  # named, so that no `sleep 0` is appended, which only ssh needs
+        )
+        try:
+            result = json.loads(answer['stdout'])
+        except ValueError:
+            result = None
+        return result if isinstance(result, dict) else without_result(answer['rc'], answer['stderr'])
+
+    def _run_classically(self, executable, arguments, task_vars):
+        """Any connection, become, async: sent by Ansible with a file of arguments, and removed again."""
+        name = f'{COLLECTION}.native.{os.path.basename(executable)}'
+        result = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val)
+        if 'module_stdout' not in result:
+            return result
+        # There was no result. Ansible would show all that was printed, in which there might be a secret.
+        return without_result(result.get('rc'), result.get('module_stderr') or result['module_stdout'])
+
+    def _may_run_directly(self, executable, task_vars):
+        path = self._templar.template(task_vars.get('tokensmith_path', 'auto'))
+        if path not in ('auto', 'classic'):
+            raise Refusal(f"The variable tokensmith_path is {path!r}, and may be 'auto' or 'classic'.")
+        return path == 'auto' and self._is_local() and not self._connection.become and not self._task.async_val and os.access(executable, os.X_OK)
+
+    def _executable(self):
+        """The collection's executable for the target's system."""
+        system, machine = self._system()
+        executable = os.path.join(BIN, f'tokensmith_{machine}')
+        if system == 'Linux' and os.path.isfile(executable):
+            return executable
+        carried = sorted(name.partition('_')[2] for name in os.listdir(BIN)) if os.path.isdir(BIN) else []
+        if not carried:
+            raise Refusal(
+                f'This installation of {COLLECTION} has no executables: it was made from the source repository. '
+                'Install the collection from its tarball, which `make build` leaves in dist/.'
+            )
+        raise Refusal(
+            f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target says that it is {f'{system} {machine}'.strip()!r}. "
+            'Run the task elsewhere, for example with `delegate_to: localhost`.'
+        )
+
+    def _system(self):
+        if self._is_local():
+            return os.uname().sysname, os.uname().machine
+        answer = self._low_level_execute_command('uname -s -m', sudoable=False)
+        words = answer['stdout'].split()[-2:]
+        return words if answer['rc'] == 0 and len(words) == 2 else ('unknown', '')
+
+    def _is_local(self):
+        return self._connection.transport == 'local'
+
+    def _refuse_secret_in_job_file(self, arguments):
+        """Everybody on the target may read what an asynchronous task results in."""
+        if not self._task.async_val or not self.SECRETS or arguments.get('state') == 'absent':
+            return
+        handed_over = arguments.get('dest') and not boolean(arguments.get('return_token') or False, strict=False)
+        # A secret that is given as it is, not as a file, is returned when the server renews it.
+        if not handed_over or any(arguments.get(name) for name in self.SECRETS):
+            raise Refusal(
+                f'With async, the result of {self.MODULE} would lie on the target in a file that everybody there may read, with a secret in it. '
+                'Have secrets read from files and handed over to `dest`, without `return_token`, or leave async out.'
+            )
+
+
+def plain(value):
+    """Without what ansible-core up to 2.18 cannot send (inline `!vault`, dates) and without the lazy containers of later ones."""
+    if isinstance(value, dict):
+        return {to_text(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return to_text(value)
+
+
+def without_result(status, printed):
+    message = f'The executable ended with status {status} and without a result.'
+    # With these it never ran, so what was printed is the shell's.
+    if status in (126, 127):
+        message = f'The executable could not be run: {printed.strip()}'
+    return {'failed': True, 'msg': message}
+
+
+class Refusal(Exception):
+    """Why the task cannot be run, as a sentence."""

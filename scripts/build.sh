@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# build.sh [--static]: executables, staged collection, tarball. Prints the tarball's path.
+# With --static, an executable that runs on this machine alone is refused.
+. "$(dirname "$0")/common.sh"
+
+target_folder=${CARGO_TARGET_DIR:-$ROOT/target}
+executables=$target_folder/collection
+
+main() {
+  cd "$ROOT"
+  mkdir -p "$executables"
+  # Two builds of one checkout take turns.
+  exec 9>"$target_folder/collection.lock"
+  flock 9
+  local architectures architecture packed=()
+  read -ra architectures <<<"${ARCHES:-$(uname -m)}"
+  compile "${architectures[@]}"
+  for architecture in "${architectures[@]}"; do
+    packed+=("$executables/tokensmith_$architecture")
+  done
+  cargo run --quiet --locked -p xtask -- package "$@" "${packed[@]}"
+}
+
+compile() {
+  local architecture targets=() environment
+  for architecture; do
+    targets+=("$architecture-unknown-linux-musl")
+  done
+  if ! environment=$("$ROOT/scripts/toolchain.sh" "${targets[@]}"); then
+    compile_for_host "$@"
+    return
+  fi
+  (
+    eval "$environment"
+    export RUSTFLAGS="${RUSTFLAGS:-} $(reproducible)"
+    cargo zigbuild --release --locked -p tokensmith-modules "${targets[@]/#/--target=}"
+  )
+  for architecture; do
+    put "$target_folder/$architecture-unknown-linux-musl/release/tokensmith" "$architecture"
+  done
+}
+
+compile_for_host() {
+  [ "$*" = "$(uname -m)" ] || fail "without the musl targets there is an executable for $(uname -m) only, not for $*."
+  say "no static build is possible here (no musl target): this executable runs on machines like this one only."
+  RUSTFLAGS="${RUSTFLAGS:-} $(reproducible)" cargo build --release --locked -p tokensmith-modules
+  put "$target_folder/release/tokensmith" "$1"
+}
+
+# No path of this machine in the executable, so that it is the same wherever it is built.
+reproducible() {
+  local sysroot
+  sysroot=$("${RUSTC:-rustc}" --print sysroot)
+  printf '%s ' "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=/rustc" \
+    "--remap-path-prefix=$(realpath -m "$sysroot/lib/rustlib/src/rust")=/rustc" "--remap-path-prefix=$ROOT=/tokensmith"
+}
+
+# In one step, and only when it changed, as somebody may be running it.
+put() {
+  local target=$executables/tokensmith_$2
+  cmp -s "$1" "$target" && return
+  cp "$1" "$target.new"
+  mv "$target.new" "$target"
+}
+
+main "$@"

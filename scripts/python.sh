@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# python.sh tools  prints the folder of a venv with ansible-core and the tools that read a collection
+# python.sh cores  prints the folders of venvs with the oldest and the newest ansible-core, one a line, where a Python fits
+# python.sh zig    prints the folder of a venv with cargo-zigbuild and zig
+# Made once, from PyPI, in the cache.
+. "$(dirname "$0")/common.sh"
+
+UV=0.13.9
+TOOLS=(ansible-core==2.19.14 ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
+CORES=(2.16.19 2.21.5)
+ZIG=(cargo-zigbuild==0.24.0 ziglang==0.15.2)
+
+main() {
+  case ${1:-} in
+    tools) tools ;;
+    cores) cores ;;
+    zig) zig ;;
+    *) fail "usage: python.sh tools|cores|zig" ;;
+  esac
+}
+
+tools() {
+  local python
+  python=$(any_python)
+  environment tools "$python" "${TOOLS[@]}"
+}
+
+zig() {
+  local python
+  python=$(any_python)
+  environment zig "$python" "${ZIG[@]}"
+}
+
+any_python() {
+  find_python 3.12 3.13 3.11 || fail "needs Python 3.11, 3.12 or 3.13 with venv and ssl (on Debian and Ubuntu: apt-get install python3-venv)."
+}
+
+cores() {
+  local python version
+  python=$(find_python 3.12) || { say "no Python 3.12: nothing is tried on ansible-core ${CORES[*]}."; return; }
+  for version in "${CORES[@]}"; do
+    environment "core-$version" "$python" "ansible-core==$version"
+  done
+}
+
+# environment NAME PYTHON REQUIREMENT…: a venv; prints its folder.
+environment() {
+  local name=$1 python=$2 folder uv
+  shift 2
+  uv=$CACHE/uv-$(digest "$UV" "$python")
+  once "$uv" install_uv "$python"
+  folder=$CACHE/$name-$(digest "$python" "$@")
+  once "$folder" install "$uv/bin/uv" "$python" "$@"
+  echo "$folder"
+}
+
+install_uv() {
+  say "installing uv $UV"
+  "$1" -m venv "$2"
+  "$2/bin/pip" install --quiet --disable-pip-version-check "uv==$UV"
+}
+
+# Compiled at once: some machines forbid Python to do it later, and then every start of Ansible costs twice as much.
+install() {
+  local uv=$1 python=$2 folder=${*: -1}
+  local requirements=("${@:3:$#-3}")
+  say "installing ${requirements[*]}"
+  "$uv" venv --quiet --allow-existing --python "$python" "$folder"
+  VIRTUAL_ENV=$folder "$uv" pip install --quiet --compile-bytecode "${requirements[@]}"
+}
+
+main "$@"

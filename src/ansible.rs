@@ -1,0 +1,15 @@
+//! The door to Ansible: arguments come in, are checked against the module's specification, and exactly one result goes out.
+
+mod arguments;
+mod command;
+mod module;
+mod outcome;
+mod protocol;
+mod report;
+pub mod specification;
+mod task;
+
+pub use module::{Module, Parameters, Running};
+pub use outcome::Outcome;
+pub use protocol::main;
+pub use task::Task;

@@ -1,0 +1,80 @@
+//! The one JSON object that a run prints.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde_json::{Map, Value};
+
+use super::Outcome;
+use crate::secret::{Scrubber, Secret};
+
+/// The result on its way out.
+pub(super) struct Report {
+    result: Map<String, Value>,
+    secrets: Vec<(&'static str, Secret)>,
+}
+
+impl Report {
+    /// A result that fails before any module ran.
+    pub(super) fn failure(message: impl Into<String>) -> Self {
+        let result = Map::from_iter([
+            ("changed".to_owned(), Value::Bool(false)),
+            ("failed".to_owned(), Value::Bool(true)),
+            ("msg".to_owned(), Value::String(message.into())),
+        ]);
+        Self { result, secrets: Vec::new() }
+    }
+
+    /// The result of a module.
+    pub(super) fn new(outcome: Outcome, with_diff: bool) -> Self {
+        let mut result = outcome.returned;
+        result.insert("changed".to_owned(), Value::Bool(outcome.changed));
+        if let Some(error) = outcome.failure {
+            result.insert("failed".to_owned(), Value::Bool(true));
+            result.insert("msg".to_owned(), Value::String(format!("{error:#}")));
+        }
+        if let Some(diff) = outcome.diff.filter(|_| with_diff) {
+            result.insert("diff".to_owned(), diff);
+        }
+        Self { result, secrets: outcome.secrets }
+    }
+
+    /// Adds a warning.
+    pub(super) fn warn(&mut self, sentence: String) {
+        if let Value::Array(warnings) = self.result.entry("warnings").or_insert_with(|| Value::Array(Vec::new())) {
+            warnings.push(Value::String(sentence));
+        }
+    }
+
+    /// Adds the arguments that the module was called with, secrets replaced.
+    pub(super) fn invoked_with(&mut self, module_args: Map<String, Value>) {
+        let invocation = Map::from_iter([("module_args".to_owned(), Value::Object(module_args))]);
+        self.result.insert("invocation".to_owned(), Value::Object(invocation));
+    }
+
+    /// Removes secrets from the message, which may quote a server. The token that is returned is not touched: it comes in when this is printed.
+    pub(super) fn scrub(&mut self, scrubber: &Scrubber) {
+        if let Some(Value::String(message)) = self.result.get_mut("msg") {
+            *message = scrubber.scrub(message);
+        }
+    }
+
+    /// Prints it. A reader that has gone away is no reason to fail louder.
+    pub(super) fn print(mut self) -> ExitCode {
+        let failed = self.result.get("failed") == Some(&Value::Bool(true));
+        if !self.secrets.is_empty() {
+            self.result.insert(SECRET_MARK.to_owned(), Value::Bool(true));
+        }
+        for (name, secret) in self.secrets {
+            self.result.insert(name.to_owned(), Value::String(secret.reveal().to_owned()));
+        }
+        let mut text = Value::Object(self.result).to_string();
+        text.push('\n');
+        let mut output = io::stdout().lock();
+        let _reader_gone = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
+
+/// The action plugin takes this key out and censors the result.
+const SECRET_MARK: &str = "_tokensmith_secret";

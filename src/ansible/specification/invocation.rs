@@ -1,0 +1,67 @@
+//! What a result may show of the parameters of its task.
+
+use serde_json::{Map, Value};
+
+use super::{Checked, OptionSpecification, Options, PLACEHOLDER};
+
+/// The parameters without anything secret: the values of `no_log` options, secrets that also stand elsewhere, and what
+/// was given for options that do not exist, for it may be meant for a secret one.
+pub(super) fn censor(options: &Options, checked: &Checked) -> Map<String, Value> {
+    let mut secrets: Vec<_> = checked.secrets.iter().map(String::as_str).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    level(options, &checked.parameters, &secrets)
+}
+
+fn level(options: &Options, parameters: &Map<String, Value>, secrets: &[&str]) -> Map<String, Value> {
+    let censored = parameters.iter().map(|(name, value)| {
+        let shown = match options.find(name) {
+            Some(option) => option_value(option, value, secrets),
+            None => hidden(value),
+        };
+        (name.clone(), shown)
+    });
+    censored.collect()
+}
+
+fn option_value(option: &OptionSpecification, value: &Value, secrets: &[&str]) -> Value {
+    if option.no_log {
+        return hidden(value);
+    }
+    let Some(sub_options) = &option.options else {
+        return scrubbed(value, secrets);
+    };
+    match value {
+        Value::Object(members) => Value::Object(level(sub_options, members, secrets)),
+        Value::Array(items) => items.iter().map(|item| option_value(option, item, secrets)).collect(),
+        other if option.holds_secret() => hidden(other),
+        other => scrubbed(other, secrets),
+    }
+}
+
+/// The shape of a value with everything in it replaced.
+fn hidden(value: &Value) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) => value.clone(),
+        Value::String(text) if text.is_empty() => value.clone(),
+        Value::Number(_) | Value::String(_) => PLACEHOLDER.into(),
+        Value::Array(items) => items.iter().map(hidden).collect(),
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), hidden(value))).collect(),
+    }
+}
+
+/// A value with the secrets in it replaced, as `AnsibleModule` does it.
+fn scrubbed(value: &Value, secrets: &[&str]) -> Value {
+    match value {
+        Value::Null | Value::Bool(_) => value.clone(),
+        Value::Number(number) => {
+            let text = number.to_string();
+            if secrets.iter().any(|secret| text.contains(secret)) { PLACEHOLDER.into() } else { value.clone() }
+        }
+        Value::String(text) if secrets.contains(&text.as_str()) => PLACEHOLDER.into(),
+        Value::String(text) => {
+            secrets.iter().fold(text.clone(), |text, secret| text.replace(secret, "********")).into()
+        }
+        Value::Array(items) => items.iter().map(|item| scrubbed(item, secrets)).collect(),
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), scrubbed(value, secrets))).collect(),
+    }
+}

@@ -1,0 +1,44 @@
+//! The task that a module runs for.
+
+use std::cell::RefCell;
+
+use super::report::Report;
+use crate::secret::{Scrubber, Secret};
+
+/// What a module knows of its task besides the options, and what it tells the user besides the result.
+#[derive(Default)]
+pub struct Task {
+    /// Nothing may be changed anywhere; say what would be.
+    pub check_mode: bool,
+    pub(super) diff: bool,
+    warnings: RefCell<Vec<String>>,
+    scrubber: RefCell<Scrubber>,
+}
+
+impl Task {
+    pub(super) fn new(check_mode: bool, diff: bool) -> Self {
+        Self { check_mode, diff, ..Self::default() }
+    }
+
+    /// Tells the user something that is not an error. Shown once, however often it is said.
+    pub fn warn(&self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&sentence) {
+            warnings.push(sentence);
+        }
+    }
+
+    /// Remembers a secret that came in, so that no message repeats it. The task's own secret options are known already.
+    pub fn learn(&self, secret: &Secret) {
+        self.scrubber.borrow_mut().learn(secret);
+    }
+
+    pub(super) fn scrub(&self, report: &mut Report) {
+        let scrubber = self.scrubber.borrow();
+        for warning in self.warnings.take() {
+            report.warn(scrubber.scrub(&warning));
+        }
+        report.scrub(&scrubber);
+    }
+}

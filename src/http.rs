@@ -1,0 +1,346 @@
+//! The one HTTP client: how every request leaves this program and what may come back.
+//!
+//! A request says whether it may be repeated. What comes back is an [`Answer`] of any status, or an [`HttpError`] that tells the one thing a rotation
+//! has to know: whether the server can have acted.
+
+mod error;
+mod excerpt;
+mod redirect;
+mod trust;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::{Host, Url};
+
+pub use error::HttpError;
+
+use crate::secret::Secret;
+
+/// The options of `modules/fragments/http.yml`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Connection {
+    /// Whether the server's certificate is checked.
+    pub validate_certs: bool,
+    /// The only authorities that are trusted.
+    pub ca_path: Option<PathBuf>,
+    /// Client certificate chain.
+    pub client_cert: Option<PathBuf>,
+    /// Its key, where the chain's file does not hold it.
+    pub client_key: Option<PathBuf>,
+    /// Seconds for one request as a whole.
+    pub request_timeout: f64,
+    /// Whether proxies of the environment are used.
+    pub use_proxy: bool,
+    /// Whether a secret may travel unencrypted to another host.
+    pub allow_http: bool,
+}
+
+/// A client for one server.
+pub struct Client {
+    inner: reqwest::Client,
+    allow_http: bool,
+}
+
+impl Client {
+    /// A client after the task's options. Nothing is sent yet, but files named by the options are read.
+    pub fn new(connection: &Connection) -> Result<Self, HttpError> {
+        let timeout = timeout(connection.request_timeout)?;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(trust::tls_configuration(connection)?)
+            .user_agent(concat!("tokensmith/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(timeout.min(LONGEST_CONNECT))
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never());
+        if !connection.use_proxy {
+            builder = builder.no_proxy();
+        }
+        let inner = builder.build().map_err(|error| HttpError::Setup(error::causes(&error)))?;
+        Ok(Self { inner, allow_http: connection.allow_http })
+    }
+
+    /// An address as the user gave it, refused when a secret must not travel there.
+    pub fn address(&self, option: &'static str, text: &str) -> Result<Url, HttpError> {
+        let wrong = |why: String| HttpError::Address { option, address: without_secrets(text), why };
+        let url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("it carries a user name or password, which have options of their own".into()));
+        }
+        match url.scheme() {
+            "https" if url.has_host() => Ok(url),
+            "http" if url.has_host() && (self.allow_http || is_loopback(&url)) => Ok(url),
+            "http" => Err(wrong("a token would travel in the clear: use https, or say allow_http: true".into())),
+            other => Err(wrong(format!("'{other}' is not http or https"))),
+        }
+    }
+
+    /// Sends a request and reads its answer, whatever the status.
+    ///
+    /// Repeats by itself only what the request allows, see [`Repeat`].
+    pub async fn send(&self, request: &Request) -> Result<Answer, HttpError> {
+        let mut attempt = 0;
+        loop {
+            let outcome = self.follow(request).await;
+            match pause_before_repeating(request, &outcome, attempt) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return outcome,
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn follow(&self, request: &Request) -> Result<Answer, HttpError> {
+        let mut url = request.url.clone();
+        for _ in 0..MOST_REDIRECTS {
+            let answer = self.exchange(request, &url).await?;
+            match redirect::target(request, &url, &answer)? {
+                Some(next) => url = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(HttpError::Redirected { url: shown(&url), target: "itself, again and again".into() })
+    }
+
+    async fn exchange(&self, request: &Request, url: &Url) -> Result<Answer, HttpError> {
+        let mut builder = self.inner.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+        if let Some(body) = &request.body {
+            builder = builder.body(body.reveal().to_owned());
+        }
+        let described = format!("{} {}", request.method, shown(url));
+        let mut response = builder.send().await.map_err(|error| HttpError::from_reqwest(&described, &error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| HttpError::lost(&described, &error))? {
+            if body.len() + chunk.len() > LARGEST_BODY {
+                return Err(HttpError::TooLarge { request: described, status: status.as_u16() });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { request: described, status, headers, body })
+    }
+}
+
+/// One request. It owns everything that is needed to send it, and to send it again where that is allowed.
+pub struct Request {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Option<Secret>,
+    repeat: Repeat,
+}
+
+/// When a request may be sent again without being asked.
+#[derive(Clone, Copy)]
+pub enum Repeat {
+    /// It changes nothing: also after a lost answer, and when the server is busy.
+    Always,
+    /// It issues or uses up something: only when it was never written to the network, or when this says that the server did nothing.
+    OnlyIfNothingWasDone(fn(&Answer) -> bool),
+}
+
+impl Request {
+    /// A request that only reads.
+    pub fn get(url: Url) -> Self {
+        Self { method: Method::GET, url, headers: accept_json(), body: None, repeat: Repeat::Always }
+    }
+
+    /// A form (`application/x-www-form-urlencoded`).
+    pub fn post_form(url: Url, fields: &[(&str, &str)], repeat: Repeat) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut headers = accept_json();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        Self { method: Method::POST, url, headers, body: Some(Secret::new(body)), repeat }
+    }
+
+    /// The same with `Authorization: Bearer TOKEN`. A token with characters that no header can hold is an error.
+    pub fn bearer(mut self, token: &Secret) -> Result<Self, HttpError> {
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {}", token.reveal())).map_err(|_| HttpError::UnsendableToken)?;
+        value.set_sensitive(true);
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(self)
+    }
+}
+
+/// What a server answered.
+pub struct Answer {
+    request: String,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// A header's value, where it has one that is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether nothing came but status and headers.
+    pub fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    /// The body as text, for looking at its beginning.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body, where it is JSON of this shape. What it is called in `Content-Type` is not asked: servers are wrong about it.
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The body as JSON, or the error that says what came in its place.
+    pub fn expect_json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
+        serde_json::from_slice(&self.body).map_err(|error| self.unexpected(&excerpt::why_not_json(&self.body, &error)))
+    }
+
+    /// The error for an answer that fits nothing that is known of this server.
+    pub fn unexpected(&self, why: &str) -> HttpError {
+        HttpError::Unexpected {
+            request: self.request.clone(),
+            status: self.status(),
+            why: why.to_owned(),
+            excerpt: excerpt::excerpt(self.status, self.header("content-type"), &self.body),
+        }
+    }
+}
+
+fn accept_json() -> HeaderMap {
+    HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))])
+}
+
+fn pause_before_repeating(request: &Request, outcome: &Result<Answer, HttpError>, attempt: u32) -> Option<Duration> {
+    if attempt >= MOST_REPEATS {
+        return None;
+    }
+    let asked = match (outcome, request.repeat) {
+        (Ok(answer), Repeat::Always) if matches!(answer.status(), 429 | 502 | 503 | 504) => retry_after(answer),
+        (Ok(answer), Repeat::OnlyIfNothingWasDone(nothing_was_done)) if nothing_was_done(answer) => retry_after(answer),
+        (Err(error), Repeat::Always) if error.is_passing() => None,
+        (Err(error), Repeat::OnlyIfNothingWasDone(_)) if error.is_passing() && !error.server_may_have_acted() => None,
+        _ => return None,
+    };
+    Some(asked.map_or_else(|| back_off(attempt), |seconds| seconds.min(LONGEST_PAUSE)))
+}
+
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    answer.header(RETRY_AFTER.as_str())?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Doubles each time; the jitter keeps hosts that failed together from coming back together.
+fn back_off(attempt: u32) -> Duration {
+    let nanoseconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    let jitter = 0.5 + f64::from(nanoseconds % 1_000_000) / 1_000_000.0;
+    FIRST_PAUSE.mul_f64(f64::from(2_u32.pow(attempt)) * jitter)
+}
+
+fn timeout(seconds: f64) -> Result<Duration, HttpError> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| HttpError::Setup(format!("request_timeout must be a positive number of seconds, not {seconds}")))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// An address without its query and fragment, which may hold secrets.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut clean = url.clone();
+    clean.set_query(None);
+    clean.set_fragment(None);
+    clean.to_string()
+}
+
+fn without_secrets(text: &str) -> String {
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    match (text[..end].find("://"), text[..end].rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => format!("{}://…@{}", &text[..scheme], &text[at + 1..end]),
+        _ => text[..end].to_owned(),
+    }
+}
+
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+const MOST_REDIRECTS: usize = 5;
+const MOST_REPEATS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_travels_in_the_clear_only_on_this_host_or_by_permission() {
+        let cases = [
+            ("https://sso.example.com/token", false, true),
+            ("http://127.0.0.1:8080/token", false, true),
+            ("http://[::1]/token", false, true),
+            ("http://localhost/token", false, true),
+            ("http://sso.example.com/token", false, false),
+            ("http://sso.example.com/token", true, true),
+            ("https://user:password@sso.example.com/", true, false),
+            ("ftp://sso.example.com/", true, false),
+            ("sso.example.com/token", true, false),
+            ("", true, false),
+        ];
+        for (text, allow_http, accepted) in cases {
+            let client = client(allow_http);
+            let address = client.address("token_url", text);
+            assert_eq!(address.is_ok(), accepted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_address_is_shown_without_what_may_be_secret_in_it() {
+        let error = client(false)
+            .address("token_url", "https://user:pa55@host/path?token=t0ken#t0ken")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("https://…@host/path"), "{error}");
+        assert!(!error.contains("pa55") && !error.contains("t0ken"), "{error}");
+    }
+
+    #[test]
+    fn pauses_grow_and_stay_below_their_limit() {
+        for attempt in 0..MOST_REPEATS {
+            let pause = back_off(attempt);
+            assert!(pause >= FIRST_PAUSE.mul_f64(0.5 * f64::from(2_u32.pow(attempt))));
+            assert!(pause <= FIRST_PAUSE.mul_f64(1.5 * f64::from(2_u32.pow(attempt))));
+        }
+    }
+
+    fn client(allow_http: bool) -> Client {
+        Client::new(&Connection {
+            validate_certs: false,
+            ca_path: None,
+            client_cert: None,
+            client_key: None,
+            request_timeout: 1.0,
+            use_proxy: false,
+            allow_http,
+        })
+        .unwrap()
+    }
+}

@@ -1,0 +1,567 @@
+//! A file as a place: locked, checked beforehand, replaced in one step, read back.
+//!
+//! Beside `NAME` may stand `.NAME.tokensmith.lock` (empty, keeps two runs apart), `.NAME.tokensmith.json` (the note) and, while a run is at work or
+//! after it was killed, `.NAME.tokensmith.new` (the next content).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Access, FallocateFlags, FlockOperation, Gid, Mode, OFlags, Uid, fallocate, fchmod, fchown, flock};
+use rustix::io::Errno;
+use serde_json::Value;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::note::Note;
+
+/// A file that a token is read from and handed over to.
+#[derive(Debug, Clone)]
+pub struct FilePlace {
+    option: &'static str,
+    path: PathBuf,
+    folder: PathBuf,
+    name: String,
+    mode: Option<u32>,
+    owner: Option<Uid>,
+    group: Option<Gid>,
+}
+
+/// Why a place cannot be used.
+#[derive(Debug, Error)]
+pub enum PlaceError {
+    /// The file, or what stands beside it.
+    #[error("{option} {}: {why}", path.display())]
+    Unusable {
+        /// The option that names it.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what helps.
+        why: String,
+    },
+    /// `mode` is no octal number.
+    #[error("mode {0} is not a file mode: write an octal number in quotes, such as \"0600\"")]
+    Mode(String),
+    /// `owner` or `group` is not known here.
+    #[error("{option} '{name}' is not known on this host")]
+    Nobody {
+        /// `owner` or `group`.
+        option: &'static str,
+        /// What the task says.
+        name: String,
+    },
+}
+
+/// Keeps other runs away from a place until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// A place that can take its next content: the room is there, the owner and the permissions are right, and the lock is held by the caller.
+///
+/// What can fail was tried when this was made; [`Reserved::hand_over`] only has to write and rename.
+#[derive(Debug)]
+pub struct Reserved {
+    place: FilePlace,
+    file: File,
+    handed_over: bool,
+}
+
+impl FilePlace {
+    /// A place named by an option. Its folder must exist; the file need not.
+    pub fn new(option: &'static str, path: &Path) -> Result<Self, PlaceError> {
+        let unusable = |why: &str| PlaceError::Unusable { option, path: path.to_owned(), why: why.to_owned() };
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| unusable("it does not name a file"))?
+            .to_owned();
+        if !path.is_absolute() {
+            return Err(unusable("the path must be absolute, beginning with /"));
+        }
+        let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let place = Self { option, path: path.to_owned(), folder, name, mode: None, owner: None, group: None };
+        place.check_kind()?;
+        Ok(place)
+    }
+
+    /// The permissions that the file is to have. Without this they stay as they are, or are 0600.
+    pub fn mode(mut self, mode: &Value) -> Result<Self, PlaceError> {
+        let wrong = || PlaceError::Mode(mode.to_string());
+        let bits = match mode {
+            Value::Null => return Ok(self),
+            Value::Number(number) => number.as_u64().and_then(|bits| u32::try_from(bits).ok()).ok_or_else(wrong)?,
+            Value::String(digits) => u32::from_str_radix(digits.trim_start_matches("0o"), 8).map_err(|_| wrong())?,
+            _ => return Err(wrong()),
+        };
+        self.mode = Some(Some(bits).filter(|bits| *bits <= 0o7777).ok_or_else(wrong)?);
+        Ok(self)
+    }
+
+    /// Who the file is to belong to. Without this it stays as it is, or belongs to the running user.
+    pub fn owner(mut self, owner: Option<&str>, group: Option<&str>) -> Result<Self, PlaceError> {
+        if let Some(owner) = owner {
+            self.owner = Some(Uid::from_raw(identity("owner", owner, "/etc/passwd")?));
+        }
+        if let Some(group) = group {
+            self.group = Some(Gid::from_raw(identity("group", group, "/etc/group")?));
+        }
+        Ok(self)
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file holds now, or nothing when there is none. A symbolic link is not followed.
+    pub fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, PlaceError> {
+        self.read_beside(&self.path)
+    }
+
+    /// Whether the permissions or the owner differ from what the task asks for.
+    pub fn has_drifted(&self) -> Result<bool, PlaceError> {
+        let metadata = match fs::symlink_metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(self.unusable(&error)),
+        };
+        Ok(self.mode.is_some_and(|mode| metadata.mode() & 0o7777 != mode)
+            || self.owner.is_some_and(|owner| metadata.uid() != owner.as_raw())
+            || self.group.is_some_and(|group| metadata.gid() != group.as_raw()))
+    }
+
+    /// Waits until no other run is at work on this place, then keeps the others away.
+    pub fn lock(&self) -> Result<Lock, PlaceError> {
+        let path = self.beside("lock");
+        let begun = Instant::now();
+        loop {
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+                .open(&path)
+                .map_err(|error| self.cannot("its lock cannot be made beside it", &error))?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
+                Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LONGEST_WAIT => {
+                    std::thread::sleep(LOCK_PAUSE)
+                }
+                Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                    return Err(self.wrong(
+                        "another run has been at work on it for a minute; let that end, or look for a hung process",
+                    ));
+                }
+                Err(error) => return Err(self.cannot("its lock cannot be taken", &error.into())),
+            }
+        }
+    }
+
+    /// Makes everything ready for a hand-over that may not fail: the file for the next content, with its final owner and permissions and the room
+    /// it needs. The lock must be held, which the argument shows.
+    pub fn reserve(&self, _lock: &Lock, room: usize) -> Result<Reserved, PlaceError> {
+        self.check_kind()?;
+        let next = self.beside("new");
+        remove_if_there(&next)
+            .map_err(|error| self.cannot("what an earlier run left beside it cannot be removed", &error))?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&next)
+            .map_err(|error| self.cannot("nothing can be written beside it", &error))?;
+        let reserved = Reserved { place: self.clone(), file, handed_over: false };
+        reserved.take_room(room)?;
+        reserved.take_identity()?;
+        Ok(reserved)
+    }
+
+    /// The content that a killed run had written but not put in place, if there is any. The lock must be held.
+    pub fn left_behind(&self, _lock: &Lock) -> Result<Option<Zeroizing<Vec<u8>>>, PlaceError> {
+        Ok(self.read_beside(&self.beside("new"))?.filter(|content| !content.is_empty()))
+    }
+
+    /// Puts that content in place, as the killed run was about to. The lock must be held.
+    pub fn put_left_behind_in_place(&self, _lock: &Lock) -> Result<(), PlaceError> {
+        fs::rename(self.beside("new"), &self.path)
+            .map_err(|error| self.cannot("what an earlier run left cannot be put in place", &error))?;
+        self.sync_folder()
+    }
+
+    /// Whether a hand-over could be prepared, found out without touching anything: for check mode.
+    pub fn check_writable(&self) -> Result<(), PlaceError> {
+        rustix::fs::access(&self.folder, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| self.cannot("nothing can be written beside it", &error.into()))
+    }
+
+    /// Whether another place is the same file, by whatever name.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        let canonical = |place: &Self| fs::canonicalize(&place.folder).map(|folder| folder.join(&place.name)).ok();
+        let inode =
+            |place: &Self| fs::symlink_metadata(&place.path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        self.path == other.path || equal(canonical(self), canonical(other)) || equal(inode(self), inode(other))
+    }
+
+    /// Removes the file, its note and what a killed run may have left. Says whether there was a file.
+    pub fn remove(&self, _lock: &Lock) -> Result<bool, PlaceError> {
+        let existed = remove_if_there(&self.path).map_err(|error| self.cannot("it cannot be removed", &error))?;
+        for beside in ["json", "new"] {
+            remove_if_there(&self.beside(beside))
+                .map_err(|error| self.cannot("what stands beside it cannot be removed", &error))?;
+        }
+        self.sync_folder()?;
+        Ok(existed)
+    }
+
+    /// The note beside the file, or nothing where there is none that can be read.
+    pub fn note(&self) -> Option<Note> {
+        let content = self.read_beside(&self.beside("json")).ok().flatten()?;
+        serde_json::from_slice(&content).ok()
+    }
+
+    /// Writes the note. The lock must be held.
+    pub fn write_note(&self, _lock: &Lock, note: &Note) -> Result<(), PlaceError> {
+        let cannot = |error: io::Error| self.cannot("its note cannot be written beside it", &error);
+        let text = serde_json::to_vec_pretty(note).map_err(|error| cannot(error.into()))?;
+        let mut file = tempfile::Builder::new()
+            .prefix(&format!(".{}.tokensmith.note.", self.name))
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(&self.folder)
+            .map_err(cannot)?;
+        file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(cannot)?;
+        file.persist(self.beside("json")).map_err(|error| cannot(error.error))?;
+        self.sync_folder()
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        self.folder.join(format!(".{}.tokensmith.{what}", self.name))
+    }
+
+    fn read_beside(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, PlaceError> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+            .open(path);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.cannot("it cannot be read", &error)),
+        };
+        let mut content = Zeroizing::new(Vec::with_capacity(ROOM));
+        file.take(LARGEST_FILE + 1)
+            .read_to_end(&mut content)
+            .map_err(|error| self.cannot("it cannot be read", &error))?;
+        if content.len() as u64 > LARGEST_FILE {
+            return Err(self.wrong("it is larger than 4 MiB, which no file with a token is; is this the right file?"));
+        }
+        Ok(Some(content))
+    }
+
+    fn check_kind(&self) -> Result<(), PlaceError> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(metadata) if metadata.is_symlink() => {
+                Err(self.wrong("it is a symbolic link, which is not followed; name the file that it points to"))
+            }
+            Ok(metadata) if metadata.is_dir() => Err(self.wrong("it is a directory; name a file in it")),
+            Ok(metadata) if !metadata.is_file() => Err(self.wrong("it is not a regular file")),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.folder.is_dir() => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(self.wrong(&format!("the directory {} does not exist; make it first", self.folder.display())))
+            }
+            Err(error) => Err(self.unusable(&error)),
+        }
+    }
+
+    fn sync_folder(&self) -> Result<(), PlaceError> {
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| self.cannot("its directory cannot be synced", &error))
+    }
+
+    fn wrong(&self, why: &str) -> PlaceError {
+        PlaceError::Unusable { option: self.option, path: self.path.clone(), why: why.to_owned() }
+    }
+
+    fn cannot(&self, what: &str, error: &io::Error) -> PlaceError {
+        self.wrong(&format!("{what}: {}", reason(error)))
+    }
+
+    fn unusable(&self, error: &io::Error) -> PlaceError {
+        self.wrong(&reason(error))
+    }
+}
+
+impl Reserved {
+    /// Puts the content in place: written, synced, renamed over, folder synced. A reader sees the old content or the new.
+    pub fn hand_over(mut self, content: &[u8]) -> Result<(), PlaceError> {
+        let place = self.place.clone();
+        (&self.file).write_all(content).map_err(|error| place.cannot("the new content cannot be written", &error))?;
+        self.file
+            .set_len(content.len() as u64)
+            .map_err(|error| place.cannot("the new content cannot be written", &error))?;
+        self.file.sync_all().map_err(|error| place.cannot("the new content cannot be written", &error))?;
+        fs::rename(place.beside("new"), &place.path)
+            .map_err(|error| place.cannot("the new content cannot be put in place", &error))?;
+        self.handed_over = true;
+        place.sync_folder()
+    }
+
+    fn take_room(&self, room: usize) -> Result<(), PlaceError> {
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, room.max(ROOM) as u64) {
+            // Some file systems cannot promise room. Then a full disk shows only at the hand-over.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            Err(error) => Err(self.place.cannot("there is no room for it", &error.into())),
+        }
+    }
+
+    fn take_identity(&self) -> Result<(), PlaceError> {
+        let place = &self.place;
+        let old = fs::symlink_metadata(&place.path).ok();
+        let own = self.file.metadata().map_err(|error| place.unusable(&error))?;
+        let owner = place
+            .owner
+            .or_else(|| old.as_ref().map(|old| Uid::from_raw(old.uid())))
+            .filter(|owner| owner.as_raw() != own.uid());
+        let group = place
+            .group
+            .or_else(|| old.as_ref().map(|old| Gid::from_raw(old.gid())))
+            .filter(|group| group.as_raw() != own.gid());
+        if owner.is_some() || group.is_some() {
+            fchown(&self.file, owner, group).map_err(|error| {
+                place.cannot("its owner or group cannot be kept or set by this user (use become)", &error.into())
+            })?;
+        }
+        let mode = place.mode.or_else(|| old.map(|old| old.mode() & 0o7777)).unwrap_or(0o600);
+        fchmod(&self.file, Mode::from_raw_mode(mode))
+            .map_err(|error| place.cannot("its permissions cannot be set", &error.into()))
+    }
+}
+
+impl Drop for Reserved {
+    /// A reservation that came to nothing leaves nothing behind.
+    fn drop(&mut self) {
+        if !self.handed_over && self.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            let _nothing_to_be_done = fs::remove_file(self.place.beside("new"));
+        }
+    }
+}
+
+/// A user's or group's number, from a number or from the host's own list: a static executable has no NSS to ask.
+fn identity(option: &'static str, name: &str, list: &str) -> Result<u32, PlaceError> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    fs::read_to_string(list)
+        .unwrap_or_default()
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.first() == Some(&name))
+        .and_then(|fields| fields.get(2)?.parse().ok())
+        .ok_or_else(|| PlaceError::Nobody { option, name: name.to_owned() })
+}
+
+fn equal<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    one.is_some() && one == other
+}
+
+fn is_still(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(held), Ok(there)) => held.ino() == there.ino() && held.dev() == there.dev(),
+        _ => false,
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "permission denied for the user that the task runs as".to_owned(),
+        io::ErrorKind::StorageFull => "no space left on the device".to_owned(),
+        io::ErrorKind::QuotaExceeded => "the user's disk quota is used up".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => {
+            "it is a symbolic link, which is not followed".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Room for any token with what surrounds it; JWTs of a few kilobytes are usual.
+const ROOM: usize = 16 * 1024;
+const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_hand_over_replaces_the_content_and_keeps_owner_and_permissions() {
+        let (_folder, path) = file_with("old");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let place = FilePlace::new("dest", &path).unwrap();
+        let lock = place.lock().unwrap();
+        place.reserve(&lock, 3).unwrap().hand_over(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+        assert!(!place.beside("new").exists());
+    }
+
+    #[test]
+    fn a_new_file_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = FilePlace::new("dest", &folder.path().join("token")).unwrap();
+        let lock = place.lock().unwrap();
+        place.reserve(&lock, 3).unwrap().hand_over(b"new").unwrap();
+        assert_eq!(fs::metadata(place.path()).unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_reservation_that_is_not_used_changes_nothing_and_leaves_nothing() {
+        let (_folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        let lock = place.lock().unwrap();
+        drop(place.reserve(&lock, 3).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert!(!place.beside("new").exists());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_found_until_the_next_reservation() {
+        let (_folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        let lock = place.lock().unwrap();
+        assert!(place.left_behind(&lock).unwrap().is_none());
+        fs::write(place.beside("new"), "newer").unwrap();
+        assert_eq!(place.left_behind(&lock).unwrap().unwrap().as_slice(), b"newer");
+        drop(place.reserve(&lock, 3).unwrap());
+        assert!(place.left_behind(&lock).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_can_be_put_in_place() {
+        let (_folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        let lock = place.lock().unwrap();
+        fs::write(place.beside("new"), "newer").unwrap();
+        place.put_left_behind_in_place(&lock).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
+    }
+
+    #[test]
+    fn one_file_is_recognised_by_all_its_names() {
+        let (folder, path) = file_with("old");
+        let hard_link = folder.path().join("hard");
+        fs::hard_link(&path, &hard_link).unwrap();
+        let place = FilePlace::new("dest", &path).unwrap();
+        let dotted = folder.path().join(".").join("token");
+        for (other, same) in [(&dotted, true), (&hard_link, true), (&folder.path().join("other"), false)] {
+            assert_eq!(
+                place.is_same_file(&FilePlace::new("offline_token_file", other).unwrap()),
+                same,
+                "{}",
+                other.display()
+            );
+        }
+    }
+
+    #[test]
+    fn links_folders_and_devices_are_refused_with_their_reason() {
+        let (folder, path) = file_with("old");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let missing = folder.path().join("missing/token");
+        let cases = [
+            (link.as_path(), "symbolic link"),
+            (folder.path(), "is a directory"),
+            (Path::new("/dev/null"), "not a regular file"),
+            (missing.as_path(), "does not exist; make it first"),
+            (Path::new("token"), "must be absolute"),
+            (Path::new("/"), "does not name a file"),
+        ];
+        for (path, why) in cases {
+            let error = FilePlace::new("dest", path).unwrap_err().to_string();
+            assert!(error.starts_with("dest ") && error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_lock_keeps_the_second_run_waiting_for_the_first() {
+        let (_folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        let first = place.lock().unwrap();
+        let second = std::thread::spawn({
+            let place = place.clone();
+            move || place.lock().map(|_lock| fs::read(place.path()).unwrap()).unwrap()
+        });
+        place.reserve(&first, 3).unwrap().hand_over(b"new").unwrap();
+        drop(first);
+        assert_eq!(second.join().unwrap(), b"new");
+    }
+
+    #[test]
+    fn modes_are_octal_numbers_in_quotes_or_what_yaml_made_of_them() {
+        let place = FilePlace::new("dest", Path::new("/nowhere-at-all")).unwrap();
+        for (mode, bits) in
+            [(json!("0640"), 0o640), (json!("600"), 0o600), (json!("0o644"), 0o644), (json!(0o640), 0o640)]
+        {
+            assert_eq!(place.clone().mode(&mode).unwrap().mode, Some(bits), "{mode}");
+        }
+        for mode in [json!("u=rw"), json!("0999"), json!(""), json!(true), json!(99999), json!("77777")] {
+            assert!(place.clone().mode(&mode).unwrap_err().to_string().contains("octal number in quotes"), "{mode}");
+        }
+    }
+
+    #[test]
+    fn drift_of_permissions_is_seen() {
+        let (_folder, path) = file_with("old");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let place = FilePlace::new("dest", &path).unwrap();
+        assert!(!place.has_drifted().unwrap());
+        assert!(place.mode(&json!("0600")).unwrap().has_drifted().unwrap());
+    }
+
+    #[test]
+    fn an_unknown_owner_is_named() {
+        let place = FilePlace::new("dest", Path::new("/nowhere-at-all")).unwrap();
+        assert_eq!(place.clone().owner(Some("0"), Some("root")).unwrap().owner, Some(Uid::ROOT));
+        let error = place.owner(Some("nobody-of-this-name"), None).unwrap_err().to_string();
+        assert_eq!(error, "owner 'nobody-of-this-name' is not known on this host");
+    }
+
+    #[test]
+    fn the_note_survives_and_a_broken_one_counts_as_none() {
+        let (_folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        let lock = place.lock().unwrap();
+        assert!(place.note().is_none());
+        let note = Note { fingerprint: Some("0123456789ab".into()), ..Note::default() };
+        place.write_note(&lock, &note).unwrap();
+        assert_eq!(place.note(), Some(note));
+        fs::write(place.beside("json"), "{").unwrap();
+        assert!(place.note().is_none());
+    }
+
+    fn file_with(content: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, content).unwrap();
+        (folder, path)
+    }
+}

@@ -1,0 +1,3 @@
+//! The peer systems: one REST client each, typed after what its servers really answer.
+
+pub mod sso;

@@ -1,1 +1,3 @@
 //! What behaviour tests share.
+
+pub mod keycloak;

@@ -2,6 +2,17 @@
 # test.sh: everything. With REAL=1 a real server that cannot be had is a failure; without, its tests are skipped with a line.
 . "$(dirname "$0")/common.sh"
 
+# The template of a real Keycloak, where this machine has what it takes.
+keycloak() {
+  local status=0
+  TOKENSMITH_KEYCLOAK=$(scripts/keycloak.sh prepare) || status=$?
+  case $status in
+    0) export TOKENSMITH_KEYCLOAK ;;
+    77) [ -z "$REAL" ] || fail "REAL=1 asks for the tests against a real Keycloak." ;;
+    *) return "$status" ;;
+  esac
+}
+
 cd "$ROOT"
 scripts/check.sh
 TOKENSMITH_TARBALL=$(scripts/build.sh)
@@ -14,4 +25,5 @@ TOKENSMITH_PYTHON=$TOKENSMITH_VENV/bin/python
 TOKENSMITH_CACHE=$CACHE
 REAL=${REAL:-}
 export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE REAL
+keycloak
 cargo test --workspace --locked

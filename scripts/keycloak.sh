@@ -3,12 +3,13 @@
 #
 #   keycloak.sh [prepare]                          print the folder of a ready template, making it first if need be
 #   keycloak.sh run TEMPLATE FOLDER PORT MANAGEMENT_PORT
-#                                                  run a copy of the template in FOLDER until standard input closes
+#                                                  run a copy of the template in FOLDER until standard input closes,
+#                                                  then take FOLDER away
 #
 # The template is a built server with all realms in its database and no session yet: making it costs minutes, starting a
-# copy of it costs seconds. It lies in ${XDG_CACHE_HOME:-~/.cache}/tokensmith/keycloak, named by what it was made from.
+# copy of it costs seconds. It lies in the cache, named by what it was made from.
 # Exit status 77: something this machine lacks (Java, Maven); one line on standard error says what.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 VERSION=26.7.4
 SHA256=a286e98b4296d4e75ee88d8527c7cd463b307caa022f088c9f22cffccc741fa1
@@ -16,9 +17,9 @@ ADMIN="admin"
 ADMIN_PASSWORD=keycloak-test-only
 PREFIX=/auth
 
-SCRIPT=$(readlink -f "${BASH_SOURCE[0]}")
-REALMS=$(dirname "$SCRIPT")/../tests/keycloak
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/tokensmith/keycloak
+REALMS=$ROOT/tests/keycloak
+SERVERS=$CACHE/keycloak
+server_pid=
 
 main() {
     case "${1:-prepare}" in
@@ -31,19 +32,21 @@ main() {
 prepare() {
     need flock sha256sum sed
     find_java
-    mkdir -p "$CACHE"
+    mkdir -p "$SERVERS"
     local template
-    template=$CACHE/$VERSION-$(cat "$SCRIPT" "$REALMS"/*.json | sha256sum | cut -c1-12)
-    exec 9>"$CACHE/lock"
+    template=$SERVERS/$VERSION-$(cat "${BASH_SOURCE[0]}" "$REALMS"/*.json | sha256sum | cut -c1-12)
+    exec 9>"$SERVERS/lock"
     flock 9
-    [ -d "$template" ] || make_template "$template"
+    # Not behind ||: a function called there would lose `set -e`.
+    if [ ! -d "$template" ]; then make_template "$template"; fi
     echo "$template"
 }
 
 make_template() {
     download
-    scratch=$(mktemp -d "$CACHE/making.XXXXXX")
-    trap 'rm -rf "$scratch"' EXIT
+    scratch=$(mktemp -d "$SERVERS/making.XXXXXX")
+    trap 'stop_server; rm -rf "$scratch"' EXIT
+    trap 'exit 1' TERM INT
     say "unpacking and building the server (a minute or two, once)"
     unpack "$scratch"
     local server=$scratch/keycloak-$VERSION
@@ -57,12 +60,12 @@ make_template() {
 }
 
 download() {
-    local zip=$CACHE/keycloak-quarkus-dist-$VERSION.zip
+    local zip=$SERVERS/keycloak-quarkus-dist-$VERSION.zip
     if ! right_checksum "$zip"; then
         command -v mvn >/dev/null || missing "Maven (mvn), to get Keycloak $VERSION"
         say "getting Keycloak $VERSION by Maven (170 MB, once)"
         local scratch
-        scratch=$(mktemp -d "$CACHE/getting.XXXXXX")
+        scratch=$(mktemp -d "$SERVERS/getting.XXXXXX")
         # The plugin's own repository is thrown away: it would keep a second copy of the archive.
         mvn -q -B dependency:copy -Dartifact=org.keycloak:keycloak-quarkus-dist:$VERSION:zip \
             -DoutputDirectory="$scratch" -Dmaven.repo.local="$scratch/repository" >"$scratch/maven.log" 2>&1 \
@@ -78,7 +81,7 @@ right_checksum() {
 }
 
 unpack() {
-    local zip=$CACHE/keycloak-quarkus-dist-$VERSION.zip
+    local zip=$SERVERS/keycloak-quarkus-dist-$VERSION.zip
     if command -v unzip >/dev/null; then
         unzip -q "$zip" -d "$1"
     elif [ -x "$JAVA_HOME/bin/jar" ]; then
@@ -125,16 +128,19 @@ import_realms() {
 
 run() {
     [ $# = 4 ] || fail "Usage: keycloak.sh run TEMPLATE FOLDER PORT MANAGEMENT_PORT"
-    local template=$1 folder=$2
+    local template=$1
+    # Not local: the trap at the end of the script reads it.
+    folder=$2
     [ -d "$template/data/h2" ] || fail "There is no Keycloak template in '$template'; make it with: scripts/keycloak.sh"
     find_java
+    [ ! -e "$folder" ] || fail "'$folder' exists already, and is not taken away for a copy of Keycloak."
     mkdir -p "$folder/data"
+    trap 'stop_server; rm -rf "$folder"' EXIT
+    trap 'exit 0' TERM INT
     cp -R "$template/bin" "$template/conf" "$folder/"
     cp -R "$template/data/h2" "$folder/data/"
     ln -s "$template/lib" "$template/providers" "$template/themes" "$folder/"
     start_server "$folder" "$3" "$4" "$folder/server.log"
-    trap stop_server EXIT
-    trap 'exit 0' TERM INT
     # The end of standard input is the one sign that cannot be missed when the tests are killed.
     local status=0
     while kill -0 "$server_pid" 2>/dev/null; do
@@ -159,6 +165,7 @@ start_server() {
 }
 
 stop_server() {
+    [ -n "$server_pid" ] || return 0
     kill -TERM -- "-$server_pid" 2>/dev/null || return 0
     for _ in $(seq 100); do
         kill -0 -- "-$server_pid" 2>/dev/null || return 0
@@ -217,18 +224,9 @@ missing() {
     exit 77
 }
 
-say() {
-    echo "keycloak.sh: $1" >&2
-}
-
 fail_with_log() {
     tail -n 30 "$2" >&2
     fail "$1."
-}
-
-fail() {
-    echo "keycloak.sh: $1" >&2
-    exit 1
 }
 
 main "$@"

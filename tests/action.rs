@@ -2,8 +2,6 @@
 //!
 //! `make test` names the staged collection and the venvs with ansible-core; where it does not, nothing is tried.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "the helpers of tests fail as tests do")]
-
 use std::{
     env, fs,
     path::{Path, PathBuf},

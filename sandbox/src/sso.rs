@@ -282,6 +282,10 @@ impl Call<'_> {
         Ok(form)
     }
 
+    fn check_enabled(&self, realm: &Realm) -> Result<(), Answer> {
+        if realm.enabled { Ok(()) } else { Err(error(403, "access_denied", "Realm not enabled")) }
+    }
+
     fn check_tls(&self, realm: &Realm) -> Result<(), Answer> {
         if realm.require_tls && !self.request.encrypted {
             return Err(error(403, "invalid_request", "HTTPS required"));

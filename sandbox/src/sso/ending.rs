@@ -8,6 +8,7 @@ use crate::exchange::Answer;
 /// `POST …/revoke`. A dead or senseless token is answered with 200 too, then with an error as body.
 pub(crate) fn revoke(realm: &mut Realm, call: &Call<'_>) -> Result<Answer, Answer> {
     call.check_tls(realm)?;
+    call.check_enabled(realm)?;
     let form = call.form()?;
     let client_id = client::authenticate(realm, call.request, &form)?.id.clone();
     if form.has_duplicates() {
@@ -54,7 +55,9 @@ impl Realm {
     fn living_token(&self, token: &str, call: &Call<'_>) -> Option<Claims> {
         let issuer = self.issuer(call.origin);
         let now = call.now.div_euclid(1000);
-        self.keys.verified(token).filter(|claims| claims.iss == issuer && !claims.is_expired(now))
+        self.keys
+            .verified(token)
+            .filter(|claims| claims.iss == issuer && !claims.is_expired(now) && claims.iat >= self.not_before)
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Tokens<'r> {
     pub(crate) token_scopes: Vec<String>,
     /// What the access token may do.
     pub(crate) access_scopes: Vec<String>,
-    /// That of the refresh token used, if it had one.
+    /// Of the chain: begun by a login, handed on by each refresh. A chain begun without rotation never gets one.
     pub(crate) reuse_id: Option<String>,
     pub(crate) way: Way,
 }
@@ -93,8 +93,7 @@ impl Tokens<'_> {
             "scope": self.token_scopes.join(" "), "prov": "default",
         });
         claims.extend(always.as_object().cloned().unwrap_or_default());
-        if self.realm.rotation.is_some() {
-            let reuse_id = self.reuse_id.clone().unwrap_or_else(random::uuid);
+        if let Some(reuse_id) = self.reuse_id.as_ref().filter(|_| self.realm.rotation.is_some()) {
             claims.insert("reuse_id".to_owned(), json!(reuse_id));
         }
         Value::Object(claims)

@@ -37,6 +37,7 @@ pub(crate) fn user_info(realm: &Realm, call: &Call<'_>) -> Result<Answer, Answer
 /// `POST …/token/introspect`. No realm of the sandbox maps an audience, so nothing is ever active.
 pub(crate) fn introspect(realm: &Realm, call: &Call<'_>) -> Result<Answer, Answer> {
     call.check_tls(realm)?;
+    call.check_enabled(realm)?;
     let form = call.form()?;
     let client = client::authenticate(realm, call.request, &form).map_err(|refusal| {
         // A known client with a wrong secret gets another sentence here than at the token endpoint.

@@ -111,6 +111,11 @@ impl Realm {
         Ok(realm)
     }
 
+    /// Ends one session, as an administrator can; its id is the claim `sid` of its tokens.
+    pub fn end_session(&mut self, id: &str) {
+        self.sessions.remove(id);
+    }
+
     pub(crate) fn issuer(&self, origin: &str) -> String {
         format!("{}/auth/realms/{}", self.public_url.as_deref().unwrap_or(origin), self.name)
     }

@@ -138,9 +138,10 @@ impl Realm {
 
     /// The claims of a refresh token that this realm issued to this client, dead or alive.
     pub(crate) fn checked_refresh_token(&self, token: &str, client: &Client, issuer: &str) -> Result<Claims, String> {
+        // Keycloak reads over line feeds in refresh tokens, and over nothing else.
         let claims = self
             .keys
-            .verified(token)
+            .verified(&token.replace(['\r', '\n'], ""))
             .filter(|claims| [Kind::Offline, Kind::Online].iter().any(|kind| kind.token_type() == claims.typ))
             .ok_or("Invalid refresh token")?;
         if claims.iss != issuer {
@@ -177,7 +178,7 @@ impl Realm {
 
     /// Whether a refresh with this token would succeed, without doing it.
     pub(crate) fn would_refresh(&self, token: &str, issuer: &str, now: i64) -> bool {
-        let Some(client) = self.keys.verified(token).and_then(|claims| self.clients.get(&claims.azp)) else {
+        let Some(client) = self.keys.verified(token.trim_end()).and_then(|claims| self.clients.get(&claims.azp)) else {
             return false;
         };
         let Ok(claims) = self.check_refresh(token, client, issuer, now) else { return false };

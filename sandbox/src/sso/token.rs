@@ -5,6 +5,7 @@ use super::realm::{Client, Realm};
 use super::session::{Kind, Session};
 use super::{Call, client, error};
 use crate::exchange::{Answer, Form};
+use crate::random;
 
 /// `POST …/token`. Checks the realm, then the grant's name, then the client, then for duplicates: Keycloak's order.
 pub(crate) fn answer(realm: &mut Realm, call: &Call<'_>) -> Answer {
@@ -14,9 +15,7 @@ pub(crate) fn answer(realm: &mut Realm, call: &Call<'_>) -> Answer {
 fn respond(realm: &mut Realm, call: &Call<'_>) -> Result<Answer, Answer> {
     let whole_form = call.form()?;
     call.check_tls(realm)?;
-    if !realm.enabled {
-        return Err(error(403, "access_denied", "Realm not enabled"));
-    }
+    call.check_enabled(realm)?;
     let grant = whole_form
         .value("grant_type")
         .ok_or_else(|| error(400, "invalid_request", "Missing form parameter: grant_type"))?;
@@ -89,7 +88,7 @@ pub(crate) fn log_in(
     now: i64,
 ) -> Answer {
     let granted = client.granted(scope);
-    let reuse_id = None;
+    let reuse_id = Some(random::uuid());
     let answer = Tokens {
         realm,
         client,

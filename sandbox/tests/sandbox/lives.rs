@@ -67,7 +67,9 @@ fn rotation_switched_on_later_lets_any_one_living_string_work_once() {
     let t1 = realm.next(&t0);
     realm.sandbox.clock().advance(2);
     realm.handle.change(|realm| realm.rotation = Some(0));
-    assert_eq!(realm.refresh(&t0).verdict(), "200");
+    let t2 = realm.next(&t0);
+    assert!(claims(&t2)["reuse_id"].is_null(), "a chain begun without rotation never gets one");
+    assert!(claims(&realm.offline_token())["reuse_id"].is_string(), "a new login does");
     realm.sandbox.clock().advance(2);
     assert_eq!(realm.refresh(&t1).verdict(), STALE);
 }

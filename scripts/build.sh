@@ -32,7 +32,7 @@ compile() {
   fi
   (
     eval "$environment"
-    export RUSTFLAGS="${RUSTFLAGS:-} $(reproducible)"
+    add_reproducible_flags
     cargo zigbuild --release --locked -p tokensmith-modules "${targets[@]/#/--target=}"
   )
   for architecture; do
@@ -43,16 +43,21 @@ compile() {
 compile_for_host() {
   [ "$*" = "$(uname -m)" ] || fail "without the musl targets there is an executable for $(uname -m) only, not for $*."
   say "no static build is possible here (no musl target): this executable runs on machines like this one only."
-  RUSTFLAGS="${RUSTFLAGS:-} $(reproducible)" cargo build --release --locked -p tokensmith-modules
+  (
+    add_reproducible_flags
+    cargo build --release --locked -p tokensmith-modules
+  )
   put "$target_folder/release/tokensmith" "$1"
 }
 
 # No path of this machine in the executable, so that it is the same wherever it is built.
-reproducible() {
-  local sysroot
+add_reproducible_flags() {
+  local sysroot source
   sysroot=$("${RUSTC:-rustc}" --print sysroot)
-  printf '%s ' "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=/rustc" \
-    "--remap-path-prefix=$(realpath -m "$sysroot/lib/rustlib/src/rust")=/rustc" "--remap-path-prefix=$ROOT=/tokensmith"
+  source=$sysroot/lib/rustlib/src/rust
+  RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$source=/rustc"
+  RUSTFLAGS+=" --remap-path-prefix=$(realpath -m "$source")=/rustc --remap-path-prefix=$ROOT=/tokensmith"
+  export RUSTFLAGS
 }
 
 # In one step, and only when it changed, as somebody may be running it.

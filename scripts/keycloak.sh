@@ -13,7 +13,7 @@
 
 VERSION=26.7.4
 SHA256=a286e98b4296d4e75ee88d8527c7cd463b307caa022f088c9f22cffccc741fa1
-ADMIN=admin
+ADMIN="admin"
 ADMIN_PASSWORD=keycloak-test-only
 PREFIX=/auth
 

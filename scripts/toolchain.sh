@@ -5,13 +5,16 @@
 . "$(dirname "$0")/common.sh"
 
 main() {
-  local zig
+  local zig folder
   zig=$("$ROOT/scripts/python.sh" zig) || return 1
   echo "export PATH=$(quoted "$zig/bin"):\$PATH"
+  # Named by the text that makes it and the targets. Debian's version of Rust is the newest of the day it is made.
+  folder=$CACHE/rust-$(digest "$(cat "$ROOT/scripts/closed-toolchain.sh")" "$@")
   if [ "${TOKENSMITH_TOOLCHAIN:-}" != closed ]; then
-    have "$@" || add "$@" && return
+    have "$@" && return
+    [ -e "$folder/.ready" ] || { add "$@" && return; }
   fi
-  closed "$@"
+  closed "$folder" "$@"
 }
 
 # `--print target-libdir` answers for a target that is not there too.
@@ -29,10 +32,9 @@ add() {
 }
 
 closed() {
-  local folder
+  local folder=$1
+  shift
   command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
-  # Named by this text and the targets; Debian's version of Rust is the newest of the day it is made.
-  folder=$CACHE/rust-$(digest "$(cat "$ROOT/scripts/closed-toolchain.sh")" "$@")
   once "$folder" "$ROOT/scripts/closed-toolchain.sh" "$@" >&2
   printf 'export RUSTC=%s RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }-Clink-self-contained=no"\n' "$(quoted "$folder/bin/rustc")"
 }

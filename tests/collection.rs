@@ -2,8 +2,6 @@
 //!
 //! `make test` builds both and names them in variables; where they are not set, as with a plain `cargo test`, nothing is tried.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "the helpers of tests fail as tests do")]
-
 use std::{
     collections::BTreeMap,
     env,

@@ -84,21 +84,21 @@ async fn present(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
     let holding = job.destination.holding()?;
     let reason = holding.decide(&job.wanted(&token));
     if reason == Reason::Valid {
-        return Ok(job.used_on(&token.client_id, &holding, reason));
+        return Ok(job.used_on(&holding, reason, &token.client_id, Some((&token, store))));
     }
     if job.task.check_mode {
         store.check_writable()?;
-        return job.forecast(&token.client_id, reason, store.is_file());
+        return job.forecast(reason, &token.client_id, Some((&token, store)));
     }
     let (store_lock, destination_lock) = (store.lock()?, job.destination.lock()?);
     // While this run waited, another may have done the work; and a run that was killed may have left a newer token.
     let token = job.examine(store.recover(store_lock.as_ref())?)?;
     let holding = job.destination.holding()?;
     match holding.decide(&job.wanted(&token)) {
-        Reason::Valid => Ok(job.used_on(&token.client_id, &holding, Reason::Valid)),
+        Reason::Valid => Ok(job.used_on(&holding, Reason::Valid, &token.client_id, Some((&token, store)))),
         Reason::Drifted if holding.needs_only_its_permissions(&job.wanted(&token)) => {
             job.destination.hand_over_again(&holding, destination_lock.as_ref())?;
-            Ok(job.used_on(&token.client_id, &holding, Reason::Drifted).changed(true))
+            Ok(job.used_on(&holding, Reason::Drifted, &token.client_id, Some((&token, store))).changed(true))
         }
         reason => refresh(job, store, &token, &holding, reason, (store_lock, destination_lock)).await,
     }
@@ -148,7 +148,7 @@ async fn refresh(
     if !store.is_file() {
         newest.warn_if_it_replaces(token, job.task);
     }
-    let mut outcome = job.renewed(&token.client_id, reason, &issued, holding, Some((token, &newest)));
+    let mut outcome = job.renewed(holding, &issued, reason, &token.client_id, Some((token, &newest, store)));
     outcome = outcome.changed(done.written_back || (done.handed_over && job.destination.is_file()));
     let only_copy = if store.is_file() {
         !done.written_back
@@ -189,7 +189,7 @@ async fn service_account(job: &Job<'_>, client_secret: &Secret) -> Result<Outcom
     let mut holding = job.destination.holding()?;
     let mut reason = holding.decide(&wanted);
     if job.task.check_mode && reason != Reason::Valid {
-        return job.forecast(client_id, reason, false);
+        return job.forecast(reason, client_id, None);
     }
     let lock = if reason == Reason::Valid { None } else { job.destination.lock()? };
     if lock.is_some() {
@@ -197,11 +197,11 @@ async fn service_account(job: &Job<'_>, client_secret: &Secret) -> Result<Outcom
         reason = holding.decide(&wanted);
     }
     if reason == Reason::Valid {
-        return Ok(job.used_on(client_id, &holding, reason));
+        return Ok(job.used_on(&holding, reason, client_id, None));
     }
     if reason == Reason::Drifted && holding.needs_only_its_permissions(&wanted) {
         job.destination.hand_over_again(&holding, lock.as_ref())?;
-        return Ok(job.used_on(client_id, &holding, reason).changed(true));
+        return Ok(job.used_on(&holding, reason, client_id, None).changed(true));
     }
     let file = job.destination.reserve(lock.as_ref())?;
     let issued = job.realm.client_credentials(client_id, client_secret, &scope.join(" ")).await?;
@@ -212,7 +212,7 @@ async fn service_account(job: &Job<'_>, client_secret: &Secret) -> Result<Outcom
         .context("the new access token could not be proven, so it was not handed over")?;
     job.destination.hand_over(file, lock.as_ref(), &issued, &job.realm)?;
     job.warn_about(&issued);
-    let outcome = job.renewed(client_id, reason, &issued, &holding, None).changed(job.destination.is_file());
+    let outcome = job.renewed(&holding, &issued, reason, client_id, None).changed(job.destination.is_file());
     Ok(if job.options.hand_over.returns_token() {
         outcome.secret("access_token", &issued.access_token)
     } else {
@@ -297,9 +297,14 @@ impl Job<'_> {
     }
 
     /// The access token in `dest` goes on being used.
-    fn used_on(&self, client_id: &str, holding: &Holding, reason: Reason) -> Outcome {
-        let mut returned = json!({ "reason": reason, "refreshed": false, "client_id": client_id });
-        self.destination.describe(&mut returned);
+    fn used_on(
+        &self,
+        holding: &Holding,
+        reason: Reason,
+        client_id: &str,
+        offline: Option<(&OfflineToken, &Store<'_>)>,
+    ) -> Outcome {
+        let mut returned = self.returned(reason, client_id, offline);
         holding.describe(&mut returned);
         let outcome = Outcome::new(&returned);
         match holding.token() {
@@ -309,43 +314,48 @@ impl Job<'_> {
     }
 
     /// Check mode: what would be done, as far as the tokens at hand tell.
-    fn forecast(&self, client_id: &str, reason: Reason, writes_back: bool) -> Result<Outcome> {
+    fn forecast(
+        &self,
+        reason: Reason,
+        client_id: &str,
+        offline: Option<(&OfflineToken, &Store<'_>)>,
+    ) -> Result<Outcome> {
         self.destination.check_writable()?;
-        let mut returned = json!({ "reason": reason, "refreshed": false, "client_id": client_id });
-        self.destination.describe(&mut returned);
-        let lasting = writes_back || self.destination.is_file();
+        let lasting = self.destination.is_file() || offline.is_some_and(|(_, store)| store.is_file());
         let after = json!({ "access_token": "a new one" });
-        Ok(Outcome::new(&returned).changed(lasting).diff(&self.destination.holding()?.for_diff(), &after))
+        let outcome = Outcome::new(&self.returned(reason, client_id, offline)).changed(lasting);
+        Ok(outcome.diff(&self.destination.holding()?.for_diff(), &after))
     }
 
-    /// A new access token is at hand.
+    /// A new access token is at hand. `offline` is the token that was used, its successor, and where that is kept.
     fn renewed(
         &self,
-        client_id: &str,
-        reason: Reason,
-        issued: &Issued,
         before: &Holding,
-        offline: Option<(&OfflineToken, &OfflineToken)>,
+        issued: &Issued,
+        reason: Reason,
+        client_id: &str,
+        offline: Option<(&OfflineToken, &OfflineToken, &Store<'_>)>,
     ) -> Outcome {
-        let mut returned = json!({
-            "reason": reason,
-            "refreshed": offline.is_some(),
-            "client_id": client_id,
-            "expires_in": issued.expires_in,
-            "expires_at": access_token::timestamp(issued.expires_at()),
-            "token_type": issued.token_type,
-            "scope": issued.scope,
-            "clock_offset": issued.clock_offset,
-            "fingerprint": issued.access_token.fingerprint(),
-        });
-        self.destination.describe(&mut returned);
+        let mut returned = self.returned(reason, client_id, offline.map(|(_, newest, store)| (newest, store)));
+        returned["refreshed"] = json!(offline.is_some());
+        access_token::describe(issued, &mut returned);
         let (mut old, mut new) = (before.for_diff(), access_token::for_diff(issued));
-        if let Some((token, newest)) = offline {
-            newest.describe(&mut returned);
-            old["offline_token"] = Value::String(token.secret.fingerprint());
-            new["offline_token"] = Value::String(newest.secret.fingerprint());
+        if let Some((used, newest, _)) = offline {
+            old["offline_token"] = json!(used.secret.fingerprint());
+            new["offline_token"] = json!(newest.secret.fingerprint());
         }
         Outcome::new(&returned).diff(&old, &new)
+    }
+
+    /// What every result says.
+    fn returned(&self, reason: Reason, client_id: &str, offline: Option<(&OfflineToken, &Store<'_>)>) -> Value {
+        let mut returned = json!({ "reason": reason, "refreshed": false, "client_id": client_id });
+        if let Some((token, store)) = offline {
+            token.describe(&mut returned);
+            returned["offline_token_kept"] = json!(store.is_file());
+        }
+        self.destination.describe(&mut returned);
+        returned
     }
 
     fn warn_about(&self, issued: &Issued) {

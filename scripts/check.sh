@@ -10,5 +10,5 @@ for script in scripts/*.sh .ci/run; do
   bash -n "$script"
 done
 if command -v shellcheck >/dev/null; then
-  shellcheck --external-sources scripts/*.sh .ci/run
+  shellcheck scripts/*.sh .ci/run
 fi

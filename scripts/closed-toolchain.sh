@@ -19,15 +19,15 @@ main() {
 # Debian's newest rustc with the sources of its standard library, and the LLVM that it needs: unpacked and never installed.
 unpack() {
   mkdir -p "$folder/packages" "$system"
-  local version llvm
+  local version standard llvm package
   cd "$folder/packages"
   # An index that cannot be renewed may still be good enough.
   apt-get -qq update >/dev/null 2>&1 || true
   version=$(apt-cache madison rustc-web | awk '{print $3}' | sort -V | tail -n 1)
   [ -n "$version" ] || fail "Debian's package rustc-web is not to be had here."
-  local standard=libstd-rust-web-${version%%.*}.$(cut -d. -f2 <<<"$version")
+  standard=libstd-rust-web-$(cut -d. -f1,2 <<<"$version")
   llvm=$(apt-cache show "rustc-web=$version" "$standard=$version" | { grep -o 'libllvm[0-9]*' || true; } | sort -u | tail -n 1)
-  apt-get -qq download "rustc-web=$version" "$standard=$version" "libstd-rust-web-dev=$version" "rust-web-src=$version" ${llvm:+"$llvm"}
+  apt-get -qq -o APT::Sandbox::User=root download "rustc-web=$version" "$standard=$version" "libstd-rust-web-dev=$version" "rust-web-src=$version" ${llvm:+"$llvm"}
   for package in *.deb; do dpkg -x "$package" "$system"; done
   cd "$folder"
 }
@@ -48,12 +48,15 @@ build() {
   local source target libraries
   source=$(realpath "$("$folder/bin/rustc" --print sysroot)/lib/rustlib/src/rust/library")
   (
-    cd "$source"
-    RUSTC=$folder/bin/rustc RUSTC_BOOTSTRAP=1 __CARGO_DEFAULT_LIB_METADATA=stablestd CARGO_TARGET_DIR=$folder/build \
+    cd "$source" &&
+      RUSTC=$folder/bin/rustc RUSTC_BOOTSTRAP=1 __CARGO_DEFAULT_LIB_METADATA=stablestd CARGO_TARGET_DIR=$folder/build \
       CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
       RUSTFLAGS="-Zforce-unstable-if-unmarked -Cembed-bitcode=yes --remap-path-prefix=$source=/rustc/library --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-      cargo build --quiet --release --locked "${targets[@]/#/--target=}" -p sysroot --features panic-unwind,backtrace
-  )
+      cargo build --release --locked "${targets[@]/#/--target=}" -p sysroot --features panic-unwind,backtrace
+  ) >"$folder/build.log" 2>&1 || {
+    tail -n 30 "$folder/build.log" >&2
+    fail "the standard library could not be built; all that was said is in $folder/build.log"
+  }
   for target in "${targets[@]}"; do
     libraries=$("$folder/bin/rustc" --print sysroot)/lib/rustlib/$target/lib
     mkdir -p "$libraries"

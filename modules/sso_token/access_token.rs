@@ -264,6 +264,16 @@ fn belongs(claims: &Claims, wanted: &Wanted<'_>) -> bool {
         && wanted.scope.is_subset(&claims.scopes())
 }
 
+/// What a result says of a new token.
+pub(super) fn describe(issued: &Issued, returned: &mut Value) {
+    returned["expires_in"] = json!(issued.expires_in);
+    returned["expires_at"] = json!(timestamp(issued.expires_at()));
+    returned["token_type"] = json!(issued.token_type);
+    returned["scope"] = json!(issued.scope);
+    returned["clock_offset"] = json!(issued.clock_offset);
+    returned["fingerprint"] = json!(issued.access_token.fingerprint());
+}
+
 /// What `--diff` shows of a new token.
 pub(super) fn for_diff(issued: &Issued) -> Value {
     json!({ "access_token": issued.access_token.fingerprint(), "expires_at": timestamp(issued.expires_at()) })

@@ -1,6 +1,6 @@
 //! What can go wrong between here and a server, told so that the caller knows whether the server can have acted.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -126,7 +126,7 @@ pub(super) fn causes(error: &reqwest::Error) -> String {
 
 fn why_no_connection(error: &reqwest::Error) -> (String, bool) {
     if let Some(tls) = find_tls(error) {
-        return (why_not_trusted(&tls), false);
+        return (why_not_trusted(tls), false);
     }
     if error.is_timeout() {
         return ("it could not be opened in time; is a firewall or proxy in the way?".to_owned(), true);
@@ -143,7 +143,7 @@ fn why_no_connection(error: &reqwest::Error) -> (String, bool) {
 
 fn why_not_trusted(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "its certificate comes from an authority that is not trusted here; give the authority's certificate as ca_path".to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
@@ -161,18 +161,9 @@ fn why_not_trusted(error: &rustls::Error) -> String {
     }
 }
 
-/// The TLS error hides inside an `io::Error`, whose `source()` skips it.
-fn find_tls(error: &reqwest::Error) -> Option<rustls::Error> {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Some(tls.clone());
-        }
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(tls.clone());
-        }
-        next = cause.source();
-    }
-    None
+/// The TLS error hides inside one `io::Error` or two, whose `source()` skips what they hold.
+fn find_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let held =
+        error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).map(|held| held as &(dyn Error + 'static));
+    error.downcast_ref().or_else(|| find_tls(held?)).or_else(|| find_tls(error.source()?))
 }

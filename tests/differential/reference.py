@@ -51,7 +51,7 @@ def check(case):
     except Exception as error:
         return {"traceback": f"{type(error).__name__}: {error}"}
     if not fits(result.validated_parameters):
-        return {"traceback": "the result holds what JSON cannot carry"}
+        return {"beyond_json": True}
     unsupported = result.unsupported_parameters
     return {
         "parameters": result.validated_parameters,

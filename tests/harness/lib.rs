@@ -1,3 +1,5 @@
 //! What behaviour tests share.
 
+pub mod executable;
 pub mod keycloak;
+pub mod scene;

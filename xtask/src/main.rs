@@ -46,3 +46,6 @@ fn package(executables: &[PathBuf], only_static: bool) -> Result<()> {
     writeln!(io::stdout(), "{}", path.display())?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ pub(crate) fn write(collection: &Path, galaxy: &Galaxy, folder: &Path) -> Result
 /// An entry of `FILES.json`.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Entry {
-    name: String,
+    pub(crate) name: String,
     ftype: &'static str,
     chksum_type: Option<&'static str>,
     chksum_sha256: Option<String>,

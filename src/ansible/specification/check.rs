@@ -5,8 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Kind, OptionSpecification, Options, PLACEHOLDER, conversion, environment::Environment, python};
 
-/// What checking made of the arguments of a task.
-#[derive(Clone, Debug, Default)]
+/// What checking made of the arguments of a task. It holds secrets, so it cannot be printed.
 pub struct Checked {
     /// The arguments with fall-backs, defaults and types applied; an alias stays beside the name it stands for.
     pub parameters: Map<String, Value>,
@@ -50,20 +49,20 @@ struct Run<'a> {
     errors: Vec<String>,
     warnings: Vec<String>,
     top_warnings: Vec<String>,
-    /// Where an unsupported parameter stands, and what is supported there.
-    unsupported: IndexMap<Vec<String>, String>,
+    /// Where an unsupported parameter stands.
+    unsupported: IndexMap<Vec<String>, Unsupported>,
     secrets: IndexSet<String>,
 }
 
 impl Run<'_> {
     fn level(&mut self, options: &Options, parameters: &mut Map<String, Value>, scope: &Scope) {
-        self.set_fallbacks(options, parameters);
+        self.set_fallbacks(options, parameters, scope);
         self.note_secrets(options, parameters);
         let aliases = self.resolve_aliases(options, parameters, scope);
         self.errors.extend(sub_parameter_error(options, parameters, scope.secret));
         self.note_unsupported(options, parameters, scope);
         self.errors.extend(options.relations.exclusion_error(parameters).map(|error| scope.found(error)));
-        self.set_defaults(options, parameters);
+        self.set_defaults(options, parameters, scope);
         self.errors.extend(missing_error(options, parameters).map(|error| scope.found(error)));
         self.convert(options, parameters, scope);
         self.compare_with_choices(options, parameters, scope);
@@ -78,29 +77,40 @@ impl Run<'_> {
         }
     }
 
-    fn set_fallbacks(&mut self, options: &Options, parameters: &mut Map<String, Value>) {
+    fn set_fallbacks(&mut self, options: &Options, parameters: &mut Map<String, Value>, scope: &Scope) {
         for (name, option) in &options.by_name {
             if parameters.contains_key(name) {
                 continue;
             }
             if let Some(value) = option.fallback.iter().find_map(|variable| self.environment.variable(variable)) {
-                parameters.insert(name.clone(), value.into());
+                let value = Value::String(value);
+                if scope.hides(option) {
+                    self.note_secret(&value);
+                }
+                parameters.insert(name.clone(), value);
             }
         }
     }
 
-    /// Every value that was given for a secret option counts, also one that another name overrides.
+    /// Every value that was given for a secret option counts, here and further below, also one that another name
+    /// overrides, and text in which a secret was to stand.
     fn note_secrets(&mut self, options: &Options, parameters: &Map<String, Value>) {
-        for (name, option) in &options.by_name {
-            for name in std::iter::once(name).chain(&option.aliases) {
-                let value = parameters.get(name).unwrap_or(&Value::Null);
-                match value {
-                    Value::Array(items) if !option.no_log && option.holds_secret() => {
-                        items.iter().filter(|item| !item.is_object()).for_each(|item| self.note_secret(item));
+        for (name, option) in options.by_name.iter().filter(|(_, option)| option.holds_secret()) {
+            for value in std::iter::once(name).chain(&option.aliases).filter_map(|name| parameters.get(name)) {
+                if option.no_log {
+                    self.note_secret(value);
+                }
+                let values = match value {
+                    Value::Array(items) => items.as_slice(),
+                    single => std::slice::from_ref(single),
+                };
+                for value in values {
+                    if !value.is_object() {
+                        self.note_secret(value);
                     }
-                    Value::Object(_) if !option.no_log => {}
-                    value if option.holds_secret() => self.note_secret(value),
-                    _ => {}
+                    if let (Some(sub_options), Ok(members)) = (&option.options, conversion::dict(value)) {
+                        self.note_secrets(sub_options, &members);
+                    }
                 }
             }
         }
@@ -148,17 +158,20 @@ impl Run<'_> {
 
     fn note_unsupported(&mut self, options: &Options, parameters: &Map<String, Value>, scope: &Scope) {
         for name in parameters.keys().filter(|name| options.find(name).is_none()) {
-            let place = scope.path.iter().chain([name]).cloned().collect();
-            self.unsupported.insert(place, supported(options));
+            let place: Vec<_> = scope.path.iter().chain([name]).cloned().collect();
+            // Where text was read as a dict, a secret may have become a key.
+            let shown = if scope.secret { PLACEHOLDER } else { name.as_str() };
+            let shown = scope.path.iter().map(String::as_str).chain([shown]).collect::<Vec<_>>().join(".");
+            self.unsupported.insert(place, Unsupported { shown, supported: supported(options) });
         }
     }
 
-    fn set_defaults(&mut self, options: &Options, parameters: &mut Map<String, Value>) {
+    fn set_defaults(&mut self, options: &Options, parameters: &mut Map<String, Value>, scope: &Scope) {
         for (name, option) in &options.by_name {
             let Some(default) = option.default.as_ref().filter(|_| !parameters.contains_key(name)) else {
                 continue;
             };
-            if option.no_log {
+            if scope.hides(option) {
                 self.note_secret(default);
             }
             parameters.insert(name.clone(), default.clone());
@@ -173,7 +186,7 @@ impl Run<'_> {
             if value.is_null() && !option.required && option.default.is_none() {
                 continue;
             }
-            match option.kind.convert(value, scope.secret || option.no_log, self.environment) {
+            match option.kind.convert(value, scope.hides(option), self.environment) {
                 Ok(converted) => *value = self.convert_elements(name, option, converted, scope),
                 Err(reason) => {
                     let (given, wanted) = (python::type_name(value), option.kind.name());
@@ -183,7 +196,7 @@ impl Run<'_> {
                     ));
                 }
             }
-            if option.no_log {
+            if scope.hides(option) {
                 self.note_secret(value);
             }
         }
@@ -196,7 +209,7 @@ impl Run<'_> {
         };
         let mut converted = Vec::with_capacity(items.len());
         for item in items {
-            match elements.convert(item, scope.secret || option.no_log, self.environment) {
+            match elements.convert(item, scope.hides(option), self.environment) {
                 Ok(value) => converted.push(value),
                 Err(reason) => {
                     let (given, wanted) = (python::type_name(item), elements.name());
@@ -216,7 +229,7 @@ impl Run<'_> {
             let (Some(choices), Some(value)) = (&option.choices, parameters.get_mut(name)) else {
                 continue;
             };
-            let print = |value: &Value| match scope.secret || option.no_log {
+            let print = |value: &Value| match scope.hides(option) {
                 true => PLACEHOLDER.to_owned(),
                 false => python::text(value),
             };
@@ -265,9 +278,10 @@ impl Run<'_> {
     }
 
     fn finish(mut self, parameters: Map<String, Value>) -> Checked {
-        let mut unsupported: Vec<_> = self.unsupported.keys().map(|place| place.join(".")).collect();
-        unsupported.sort();
-        if let Some(supported) = self.unsupported.values().next() {
+        let supported = self.unsupported.values().next().map(|first| first.supported.clone());
+        self.unsupported.sort_by_cached_key(|place, _| place.join("."));
+        let unsupported: Vec<_> = self.unsupported.into_values().map(|parameter| parameter.shown).collect();
+        if let Some(supported) = supported {
             let names = unsupported.join(", ");
             self.errors.push(format!("{names}. Supported parameters include: {supported}."));
         }
@@ -275,6 +289,14 @@ impl Run<'_> {
         let secrets = self.secrets.into_iter().collect();
         Checked { parameters, errors: self.errors, unsupported, warnings: self.warnings, secrets }
     }
+}
+
+/// A parameter that no option has.
+struct Unsupported {
+    /// Its name with those above it.
+    shown: String,
+    /// What is supported where it stands.
+    supported: String,
 }
 
 /// Where a level stands.
@@ -289,11 +311,15 @@ struct Scope {
 }
 
 impl Scope {
+    fn hides(&self, option: &OptionSpecification) -> bool {
+        self.secret || option.no_log
+    }
+
     fn below(&self, name: &str, option: &OptionSpecification, index: usize) -> Self {
         let mut path = self.path.clone();
         path.push(name.to_owned());
         let index = if option.kind == Kind::List { format!("[{index}]") } else { String::new() };
-        Self { path, prefix: format!("{}{name}{index}.", self.prefix), secret: self.secret || option.no_log }
+        Self { path, prefix: format!("{}{name}{index}.", self.prefix), secret: self.hides(option) }
     }
 
     fn found(&self, error: String) -> String {

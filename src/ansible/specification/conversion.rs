@@ -81,8 +81,7 @@ impl Kind {
 pub(super) fn dict(value: &Value) -> Result<Map<String, Value>, String> {
     match value {
         Value::Object(members) => Ok(members.clone()),
-        Value::String(text) if text.starts_with('{') => serde_json::from_str(text)
-            .ok()
+        Value::String(text) if text.starts_with('{') => json_dict(text)
             .or_else(|| literal::dict(text))
             .ok_or_else(|| "unable to evaluate string as dictionary".to_owned()),
         Value::String(text) if text.contains('=') => {
@@ -91,6 +90,52 @@ pub(super) fn dict(value: &Value) -> Result<Map<String, Value>, String> {
         Value::String(_) => Err("dictionary requested, could not parse JSON or key=value".to_owned()),
         other => Err(refused(other, "a dict")),
     }
+}
+
+fn json_dict(text: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(&quote_long_integers(text)).ok()
+}
+
+/// JSON text in which integers beyond 64 bits are strings, so that no digit of them is lost.
+fn quote_long_integers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) =
+        rest.find(|character: char| character == '"' || character == '-' || character.is_ascii_digit())
+    {
+        let (before, token) = rest.split_at(start);
+        let length = if token.starts_with('"') { string_length(token) } else { number_length(token) };
+        let (token, after) = token.split_at(length);
+        out.push_str(before);
+        match is_long_integer(token) {
+            true => out.extend(["\"", token, "\""]),
+            false => out.push_str(token),
+        }
+        rest = after;
+    }
+    out + rest
+}
+
+fn string_length(token: &str) -> usize {
+    let mut is_escaped = false;
+    let end = token.bytes().skip(1).position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(token.len(), |end| end + 2)
+}
+
+fn number_length(token: &str) -> usize {
+    let is_part = |character: char| character.is_ascii_digit() || matches!(character, '-' | '+' | '.' | 'e' | 'E');
+    token.find(|character| !is_part(character)).unwrap_or(token.len())
+}
+
+/// Whether this is an integer that 64 bits cannot hold.
+pub(super) fn is_long_integer(token: &str) -> bool {
+    let digits = token.strip_prefix('-').unwrap_or(token);
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_integer && token.parse::<i64>().is_err() && token.parse::<u64>().is_err()
 }
 
 fn string(value: &Value) -> String {
@@ -282,6 +327,11 @@ mod tests {
             (Kind::List, json!(1.5), json!(["1.5"])),
             (Kind::List, json!(false), json!(["False"])),
             (Kind::Dict, json!("{\"a\": 1}"), json!({"a": 1})),
+            (
+                Kind::Dict,
+                json!(r#"{"a\"\\": -99999999999999999999, "18446744073709551616": [18446744073709551616, 1e30, 7]}"#),
+                json!({"a\"\\": "-99999999999999999999", "18446744073709551616": ["18446744073709551616", 1e30, 7]}),
+            ),
             (Kind::Dict, json!("{'a': True}"), json!({"a": true})),
             (
                 Kind::Dict,

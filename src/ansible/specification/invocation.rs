@@ -38,14 +38,14 @@ fn option_value(option: &OptionSpecification, value: &Value, secrets: &[&str]) -
     }
 }
 
-/// The shape of a value with everything in it replaced.
+/// A value with everything in it replaced. Of a dict not even the keys are kept: it may be a secret that was read as one
+/// (`c2VjcmV0=`).
 fn hidden(value: &Value) -> Value {
     match value {
         Value::Null | Value::Bool(_) => value.clone(),
         Value::String(text) if text.is_empty() => value.clone(),
-        Value::Number(_) | Value::String(_) => PLACEHOLDER.into(),
+        Value::Number(_) | Value::String(_) | Value::Object(_) => PLACEHOLDER.into(),
         Value::Array(items) => items.iter().map(hidden).collect(),
-        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), hidden(value))).collect(),
     }
 }
 

@@ -4,10 +4,10 @@ use std::{iter::Peekable, str::Chars};
 
 use serde_json::{Map, Number, Value};
 
-use super::python;
+use super::{conversion::is_long_integer, python};
 
-/// The dict that `text` writes down; `None` where it is anything else, or holds what JSON cannot carry (bytes, sets,
-/// keys that are not strings, integers beyond 64 bits).
+/// The dict that `text` writes down; `None` where it is anything else, or holds what JSON cannot carry: bytes, sets, keys
+/// that are not strings. Integers beyond 64 bits become strings of their digits.
 pub(super) fn dict(text: &str) -> Option<Map<String, Value>> {
     let mut reader = Reader { rest: text.chars().peekable(), depth: 0 };
     let Value::Object(members) = reader.value()? else {
@@ -240,7 +240,11 @@ fn number(negative: bool, written: &str) -> Option<Value> {
     if digits.starts_with('0') && digits.contains(|digit| digit != '0') {
         return None;
     }
-    signed(negative, digits.parse().ok()?)
+    let digits = if negative { format!("-{digits}") } else { digits };
+    if is_long_integer(&digits) {
+        return Some(digits.into());
+    }
+    python::integer(digits.parse().ok()?)
 }
 
 fn signed(negative: bool, magnitude: i128) -> Option<Value> {

@@ -1,0 +1,316 @@
+//! The collection as built: what Ansible's own tools say about the tarball and the staged tree.
+//!
+//! `make test` builds both and names them in variables; where they are not set, as with a plain `cargo test`, nothing is tried.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "the helpers of tests fail as tests do")]
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsStr,
+    fs::{self, File},
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokensmith_documentation::Module;
+
+#[test]
+fn ansible_doc_lists_each_module_and_shows_all_its_options_on_every_ansible_core() {
+    let Some(built) = Built::find() else { return };
+    let installed = built.install();
+    for core in built.cores() {
+        let doc = |arguments: &[&str]| -> Value {
+            let output =
+                run(ansible(&core, "ansible-doc").args(arguments).env("ANSIBLE_COLLECTIONS_PATH", installed.path()));
+            serde_json::from_str(&output).unwrap()
+        };
+        let listed = doc(&["--type", "module", "--list", "--json", COLLECTION]);
+        for module in modules() {
+            let name = format!("{COLLECTION}.{}", module.name());
+            let help = module.help();
+            assert_eq!(listed[&name], help["short_description"], "{name} in the list of {}", core.display());
+            let shown = &doc(&["--type", "module", "--json", &name])[&name];
+            assert_eq!(
+                keys(&shown["doc"]["options"]),
+                keys(&help["options"]),
+                "options of {name} on {}",
+                core.display()
+            );
+            assert_eq!(shown["doc"]["has_action"], true);
+            assert!(shown["examples"].as_str().unwrap().contains(&name) && shown["return"].is_object());
+        }
+    }
+}
+
+#[test]
+fn ansible_test_sanity_reports_nothing_and_needs_no_ignore_file() {
+    let Some(built) = Built::find() else { return };
+    let home = built.cache.join("ansible-test");
+    let bootstrap = home.join(".ansible/test/cache");
+    fs::create_dir_all(&bootstrap).unwrap();
+    for version in ["23_1_2", "24_2", "25_2"] {
+        fs::copy(source("tests/sanity/pip_bootstrap.py"), bootstrap.join(format!("get_pip_{version}.py"))).unwrap();
+    }
+    for core in built.cores() {
+        let tree = built.copy_of_stage();
+        let collection = tree.path().join(FOLDER);
+        run(Command::new("git").args(["init", "--quiet"]).current_dir(&collection));
+        fs::write(collection.join(".gitignore"), "/tests/output/\n").unwrap();
+        let python = run(
+            Command::new(core.join("bin/python")).args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+        );
+        // One run at a time: the virtual environments in its home are made by the first and used by the next.
+        run(ansible(&core, "flock")
+            .arg(home.join("lock"))
+            .args(["ansible-test", "sanity", "--venv", "--color", "no", "--python", python.trim()])
+            .env("HOME", &home)
+            .current_dir(&collection));
+    }
+}
+
+#[test]
+fn the_importer_of_automation_hub_accepts_the_tarball_and_lists_each_module_with_its_documentation() {
+    let Some(built) = Built::find() else { return };
+    let folder = TempDir::new().unwrap();
+    let log = run(ansible(&built.tools, "python")
+        .args(["-m", "galaxy_importer.main"])
+        .arg(&built.tarball)
+        .env("HOME", folder.path())
+        .current_dir(&folder));
+    assert!(!log.contains("WARNING") && !log.contains("ERROR"), "{log}");
+    let result: Value =
+        serde_json::from_reader(File::open(folder.path().join("importer_result.json")).unwrap()).unwrap();
+    for module in modules() {
+        let is_it = |entry: &&Value, name: &str, kind: &str| entry[name] == module.name() && entry[kind] == "module";
+        let contents = result["contents"].as_array().unwrap();
+        assert!(
+            contents.iter().any(|entry| is_it(&entry, "name", "content_type")),
+            "{} in {contents:?}",
+            module.name()
+        );
+        let documented = result["docs_blob"]["contents"].as_array().unwrap();
+        let entry = documented.iter().find(|entry| is_it(entry, "content_name", "content_type")).unwrap();
+        assert_eq!(entry["doc_strings"]["doc"]["short_description"], module.help()["short_description"]);
+    }
+}
+
+#[test]
+fn antsibull_docs_finds_nothing_to_complain_about() {
+    let Some(built) = Built::find() else { return };
+    let tree = built.copy_of_stage();
+    run(ansible(&built.tools, "antsibull-docs")
+        .args(["lint-collection-docs", "--plugin-docs", "."])
+        .current_dir(tree.path().join(FOLDER)));
+}
+
+#[test]
+fn ansible_lint_passes_with_its_strictest_profile() {
+    let Some(built) = Built::find() else { return };
+    let tree = built.copy_of_stage();
+    let collection = tree.path().join(FOLDER);
+    run(Command::new("git").args(["init", "--quiet"]).current_dir(&collection));
+    run(ansible(&built.tools, "ansible-lint")
+        .args(["--offline", "--strict", "--profile", "production", "--nocolor"])
+        .env("HOME", tree.path())
+        .current_dir(&collection));
+}
+
+#[test]
+fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
+    let Some(built) = Built::find() else { return };
+    let architecture = env::consts::ARCH;
+    let mut expected: BTreeMap<String, String> = [
+        ("FILES.json", "-rw-r--r--"),
+        ("LICENSE", "-rw-r--r--"),
+        ("MANIFEST.json", "-rw-r--r--"),
+        ("README.md", "-rw-r--r--"),
+        ("changelogs/changelog.yaml", "-rw-r--r--"),
+        ("changelogs/config.yaml", "-rw-r--r--"),
+        ("meta/runtime.yml", "-rw-r--r--"),
+        ("plugins/plugin_utils/native.py", "-rw-r--r--"),
+    ]
+    .map(|(name, mode)| (name.to_owned(), mode.to_owned()))
+    .into();
+    expected.insert(format!("plugins/bin/tokensmith_{architecture}"), "-rwxr-xr-x".to_owned());
+    expected.insert(
+        format!("plugins/modules/native/tokensmith_{architecture}"),
+        format!("../../bin/tokensmith_{architecture}"),
+    );
+    for module in modules() {
+        expected.insert(format!("plugins/modules/{}.py", module.name()), "-rw-r--r--".to_owned());
+        expected.insert(format!("plugins/action/{}.py", module.name()), "-rw-r--r--".to_owned());
+    }
+    let (optional, found): (BTreeMap<_, _>, _) = members(&built.tarball)
+        .into_iter()
+        .filter(|(_, mode)| mode != "drwxr-xr-x")
+        .partition(|(name, _)| OPTIONAL.iter().any(|start| name.starts_with(start)));
+    assert_eq!(found, expected);
+    for (name, mode) in optional {
+        assert_eq!(mode, "-rw-r--r--", "{name}");
+    }
+}
+
+#[test]
+fn the_tarball_is_the_one_that_ansible_galaxy_would_build() {
+    let Some(built) = Built::find() else { return };
+    let tree = built.copy_of_stage();
+    run(ansible(&built.tools, "ansible-galaxy")
+        .args(["collection", "build", "--output-path"])
+        .arg(tree.path())
+        .current_dir(tree.path().join(FOLDER)));
+    let theirs = tree.path().join(built.tarball.file_name().unwrap());
+    assert_eq!(members(&built.tarball), members(&theirs));
+    assert_eq!(file_list(&built.tarball), file_list(&theirs));
+    let collection_info = |tarball| json_member(tarball, "MANIFEST.json")["collection_info"].clone();
+    assert_eq!(collection_info(&built.tarball), collection_info(&theirs));
+}
+
+#[test]
+fn what_is_installed_can_be_verified() {
+    let Some(built) = Built::find() else { return };
+    let installed = built.install();
+    let verify = || {
+        ansible(&built.tools, "ansible-galaxy")
+            .args(["collection", "verify", "--offline", COLLECTION])
+            .env("ANSIBLE_COLLECTIONS_PATH", installed.path())
+            .output()
+            .unwrap()
+    };
+    assert!(verify().status.success());
+    fs::write(installed.path().join(FOLDER).join("LICENSE"), "none").unwrap();
+    assert!(!verify().status.success());
+}
+
+/// What `make test` has built.
+struct Built {
+    tarball: PathBuf,
+    stage: PathBuf,
+    tools: PathBuf,
+    cores: Vec<PathBuf>,
+    cache: PathBuf,
+}
+
+impl Built {
+    fn find() -> Option<Self> {
+        let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let Some(tarball) = variable("TOKENSMITH_TARBALL") else {
+            eprintln!("skipped: no TOKENSMITH_TARBALL; `make test` builds one and tries it");
+            return None;
+        };
+        let needed = |name| variable(name).unwrap_or_else(|| panic!("TOKENSMITH_TARBALL is set, but {name} is not"));
+        let cores = env::var("TOKENSMITH_CORES").unwrap_or_default().lines().map(PathBuf::from).collect();
+        Some(Self {
+            tarball,
+            stage: needed("TOKENSMITH_STAGE"),
+            tools: needed("TOKENSMITH_VENV"),
+            cores,
+            cache: needed("TOKENSMITH_CACHE"),
+        })
+    }
+
+    /// The tools' own ansible-core, and the oldest and the newest.
+    fn cores(&self) -> Vec<PathBuf> {
+        [&self.tools].into_iter().chain(&self.cores).cloned().collect()
+    }
+
+    fn install(&self) -> TempDir {
+        let folder = TempDir::new().unwrap();
+        run(ansible(&self.tools, "ansible-galaxy")
+            .args(["collection", "install", "--no-deps", "--collections-path"])
+            .arg(folder.path())
+            .arg(&self.tarball));
+        folder
+    }
+
+    /// The tools leave files behind, so each gets a copy.
+    fn copy_of_stage(&self) -> TempDir {
+        let folder = TempDir::new().unwrap();
+        let parent = folder.path().join(FOLDER);
+        fs::create_dir_all(parent.parent().unwrap()).unwrap();
+        run(Command::new("cp").arg("-a").arg(&self.stage).arg(&parent));
+        folder
+    }
+}
+
+/// A command of a virtual environment, which also finds the others there.
+fn ansible(environment: &Path, program: impl AsRef<OsStr>) -> Command {
+    let bin = environment.join("bin");
+    let path = env::join_paths([bin].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap()))).unwrap();
+    let mut command = Command::new("env");
+    command.arg(program).env("PATH", path).env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
+    command
+}
+
+/// Runs the command, which must succeed, and returns what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} ended with {}:\n{printed}\n{errors}", output.status);
+    printed
+}
+
+fn modules() -> Vec<Module> {
+    let modules = Module::read_all(&source("modules")).unwrap();
+    assert!(!modules.is_empty());
+    modules
+}
+
+fn keys(value: &Value) -> Vec<String> {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    keys
+}
+
+/// Names, and for each its mode as `ls` writes it or what the link leads to.
+fn members(tarball: &Path) -> BTreeMap<String, String> {
+    let mut archive = open(tarball);
+    let describe = |entry: tar::Entry<_>| {
+        let header = entry.header();
+        let name = entry.path().unwrap().display().to_string();
+        let link = entry.link_name().unwrap().map(|target| target.display().to_string());
+        assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0), "{name}");
+        (name.trim_end_matches('/').to_owned(), link.unwrap_or_else(|| mode(header)))
+    };
+    archive.entries().unwrap().map(|entry| describe(entry.unwrap())).collect()
+}
+
+fn mode(header: &tar::Header) -> String {
+    let kind = if header.entry_type().is_dir() { 'd' } else { '-' };
+    let mode = header.mode().unwrap();
+    let bits =
+        "rwxrwxrwx".chars().enumerate().map(|(bit, letter)| if mode & (0o400 >> bit) != 0 { letter } else { '-' });
+    [kind].into_iter().chain(bits).collect()
+}
+
+fn file_list(tarball: &Path) -> BTreeMap<String, Value> {
+    let files = json_member(tarball, "FILES.json")["files"].take();
+    files.as_array().unwrap().iter().map(|file| (file["name"].to_string(), file.clone())).collect()
+}
+
+fn json_member(tarball: &Path, name: &str) -> Value {
+    let mut archive = open(tarball);
+    let mut entry =
+        archive.entries().unwrap().map(Result::unwrap).find(|entry| entry.path().unwrap() == Path::new(name)).unwrap();
+    let mut text = String::new();
+    entry.read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn open(tarball: &Path) -> tar::Archive<GzDecoder<File>> {
+    tar::Archive::new(GzDecoder::new(File::open(tarball).unwrap()))
+}
+
+fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
+}
+
+const COLLECTION: &str = "tokensmith.redhat";
+const FOLDER: &str = "ansible_collections/tokensmith/redhat";
+/// What may grow without a word here.
+const OPTIONAL: [&str; 4] = ["CHANGELOG.md", "SECURITY.md", "docs/", "playbooks/"];

@@ -1,0 +1,157 @@
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::{galaxy::Galaxy, stage, tarball};
+
+#[test]
+fn the_same_sources_give_the_same_tarball_wherever_and_whenever_it_is_built() {
+    let names = ["beta_token", "alpha_token", "alpha_other"];
+    let one = Sources::new(&names);
+    let other = Sources::new(&["alpha_other", "alpha_token", "beta_token"]);
+    fs::set_permissions(other.path("meta/runtime.yml"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(fs::read(one.package()).unwrap(), fs::read(other.package()).unwrap());
+}
+
+#[test]
+fn leftovers_and_strangers_stay_out() {
+    let sources = Sources::new(&["alpha_token"]);
+    for name in ["plugins/plugin_utils/native.pyc", "docs/.page.md.swp", "docs/page.md~", "src/lib.rs", "Cargo.toml"] {
+        sources.write(name, "x");
+    }
+    sources.write("docs/page.md", "x");
+    let names: Vec<_> = tarball::files(&sources.stage()).unwrap().into_iter().map(|entry| entry.name).collect();
+    assert_eq!(
+        names,
+        [
+            ".",
+            "README.md",
+            "docs",
+            "docs/page.md",
+            "meta",
+            "meta/runtime.yml",
+            "plugins",
+            "plugins/action",
+            "plugins/action/alpha_token.py",
+            "plugins/bin",
+            "plugins/bin/tokensmith_x86_64",
+            "plugins/modules",
+            "plugins/modules/alpha_token.py",
+            "plugins/modules/native",
+            "plugins/modules/native/tokensmith_x86_64",
+        ]
+    );
+}
+
+#[test]
+fn each_system_has_an_action_group_and_all_have_one() {
+    let sources = Sources::new(&["beta_token", "alpha_token", "alpha_other"]);
+    assert_eq!(
+        fs::read_to_string(sources.stage().join("meta/runtime.yml")).unwrap(),
+        "requires_ansible: \">=2.16.0\"\naction_groups:\n  all:\n    - alpha_other\n    - alpha_token\n    - beta_token\n  \
+         alpha:\n    - alpha_other\n    - alpha_token\n  beta:\n    - beta_token\n"
+    );
+}
+
+#[test]
+fn a_stage_that_is_right_is_left_alone_and_another_is_replaced() {
+    let sources = Sources::new(&["alpha_token"]);
+    let collection = sources.stage();
+    let made = || collection.join("README.md").metadata().unwrap().modified().unwrap();
+    let first = made();
+    sources.stage();
+    assert_eq!(made(), first);
+    fs::write(collection.join("stray"), "").unwrap();
+    sources.stage();
+    assert!(!collection.join("stray").exists());
+    assert_eq!(fs::read_dir(sources.path("dist")).unwrap().count(), 1, "nothing temporary is left");
+}
+
+#[test]
+fn a_version_that_is_not_cargos_and_a_missing_readme_stop_the_build() {
+    let sources = Sources::new(&["alpha_token"]);
+    fs::remove_file(sources.path("README.md")).unwrap();
+    let error = stage::stage(sources.root(), &sources.galaxy(), &[sources.executable()]).unwrap_err();
+    assert_eq!(error.to_string(), "galaxy.yml names README.md as the collection's readme, which is missing");
+    sources.write("galaxy.yml", &GALAXY.replace("VERSION", "9.9.9"));
+    let error = Galaxy::read(&sources.path("galaxy.yml")).unwrap_err().to_string();
+    assert!(error.ends_with(&format!("says version 9.9.9, and Cargo.toml {}", env!("CARGO_PKG_VERSION"))), "{error}");
+}
+
+struct Sources(TempDir);
+
+impl Sources {
+    fn new(modules: &[&str]) -> Self {
+        let sources = Self(TempDir::new().unwrap());
+        for name in modules {
+            sources.write(&format!("modules/{name}.yml"), &MODULE.replace("NAME", name));
+        }
+        sources.write("galaxy.yml", &GALAXY.replace("VERSION", env!("CARGO_PKG_VERSION")));
+        sources.write("README.md", "# Read me\n");
+        sources.write("meta/runtime.yml", "requires_ansible: \">=2.16.0\"\n");
+        sources.write("plugins/plugin_utils/native.pyc", "");
+        sources.write("build/tokensmith_x86_64", "executable");
+        sources
+    }
+
+    fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn galaxy(&self) -> Galaxy {
+        Galaxy::read(&self.path("galaxy.yml")).unwrap()
+    }
+
+    fn executable(&self) -> PathBuf {
+        self.path("build/tokensmith_x86_64")
+    }
+
+    fn stage(&self) -> PathBuf {
+        stage::stage(self.root(), &self.galaxy(), &[self.executable()]).unwrap()
+    }
+
+    fn package(&self) -> PathBuf {
+        tarball::write(&self.stage(), &self.galaxy(), &self.path("dist")).unwrap()
+    }
+}
+
+const GALAXY: &str = "
+namespace: tokensmith
+name: redhat
+version: VERSION
+readme: README.md
+authors: [Somebody]
+description: Tokens
+license: [GPL-3.0-or-later]
+tags: [security]
+dependencies: {}
+repository: https://example.com
+documentation: https://example.com
+homepage: https://example.com
+issues: https://example.com
+";
+
+const MODULE: &str = "
+DOCUMENTATION:
+  module: NAME
+  short_description: A token
+  version_added: 0.1.0
+  author: Somebody (@somebody)
+  description: A token.
+EXAMPLES: |
+  - NAME:
+RETURN: {}
+";

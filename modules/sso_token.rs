@@ -150,12 +150,8 @@ async fn refresh(
     }
     let mut outcome = job.renewed(holding, &issued, reason, &token.client_id, Some((token, &newest, store)));
     outcome = outcome.changed(done.written_back || (done.handed_over && job.destination.is_file()));
-    let only_copy = if store.is_file() {
-        !done.written_back
-    } else {
-        job.options.hand_over.returns_token() || newest.replaces(token)
-    };
-    if only_copy {
+    // Also beside a dest: whether the string that the task was given still works is not certain, and this one does.
+    if !done.written_back {
         outcome = outcome.secret("offline_token", &newest.secret);
     }
     if done.proven && (job.options.hand_over.returns_token() || !done.handed_over) {

@@ -2,6 +2,7 @@
 # python.sh ansible  prints the folder of a venv with ansible-core and nothing else
 # python.sh tools  prints the folder of a venv with ansible-core and the tools that read a collection
 # python.sh cores  prints the folders of venvs with the oldest and the newest ansible-core, one a line, where a Python fits
+# python.sh posix  prints a folder with the collection ansible.posix, for its callback `json`
 # python.sh zig    prints the folder of a venv with cargo-zigbuild and zig
 # Made once, from PyPI, in the cache.
 . "$(dirname "$0")/common.sh"
@@ -10,6 +11,8 @@ UV=0.13.9
 CORE=ansible-core==2.19.14
 TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
 CORES=(2.16.19 2.21.5)
+# The package of that name on PyPI carries the community's collections.
+COMMUNITY=ansible==12.3.0
 ZIG=(cargo-zigbuild==0.24.0 ziglang==0.15.2)
 
 main() {
@@ -17,8 +20,9 @@ main() {
     ansible) ansible ;;
     tools) tools ;;
     cores) cores ;;
+    posix) posix ;;
     zig) zig ;;
-    *) fail "usage: python.sh ansible|tools|cores|zig" ;;
+    *) fail "usage: python.sh ansible|tools|cores|posix|zig" ;;
   esac
 }
 
@@ -38,6 +42,30 @@ zig() {
   local python
   python=$(any_python)
   environment zig "$python" "${ZIG[@]}"
+}
+
+posix() {
+  local python folder
+  python=$(any_python)
+  folder=$CACHE/posix-$(digest "$COMMUNITY")
+  once "$folder" extract_posix "$python"
+  echo "$folder"
+}
+
+extract_posix() {
+  local python=$1 folder=$2
+  say "fetching ansible.posix from $COMMUNITY"
+  "$python" -m venv "$folder/venv"
+  "$folder/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest "$folder" "$COMMUNITY"
+  "$python" - "$folder" <<'PYTHON'
+import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+wheel, = folder.glob('*.whl')
+with zipfile.ZipFile(wheel) as archive:
+    archive.extractall(folder, [name for name in archive.namelist() if name.startswith('ansible_collections/ansible/posix/')])
+wheel.unlink()
+PYTHON
+  rm -rf "$folder/venv"
 }
 
 any_python() {

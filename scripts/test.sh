@@ -7,6 +7,7 @@ scripts/check.sh
 TOKENSMITH_TARBALL=$(scripts/build.sh)
 TOKENSMITH_VENV=$(scripts/python.sh tools)
 TOKENSMITH_CORES=$(scripts/python.sh cores)
+TOKENSMITH_COLLECTIONS=$(scripts/python.sh posix)
 # The staged collection and the executable are what lies in the tarball.
 TOKENSMITH_STAGE=$ROOT/dist/stage/ansible_collections/tokensmith/redhat
 TOKENSMITH_EXECUTABLE=$TOKENSMITH_STAGE/plugins/bin/tokensmith_$(uname -m)
@@ -15,5 +16,5 @@ TOKENSMITH_CACHE=$CACHE
 REAL=${REAL:-}
 # Status 77: this machine lacks Java or Maven, and a line said so.
 TOKENSMITH_KEYCLOAK=$(scripts/keycloak.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
-export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE TOKENSMITH_KEYCLOAK REAL
+export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_COLLECTIONS TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE TOKENSMITH_KEYCLOAK REAL
 cargo test --workspace --locked

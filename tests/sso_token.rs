@@ -76,21 +76,31 @@ fn without_a_file_the_user_is_told_what_becomes_of_the_token() {
 }
 
 #[test]
-fn with_dest_the_result_has_no_secret_but_one_that_would_be_lost() {
+fn with_dest_and_a_file_the_result_has_no_secret() {
     let scene = Scene::new();
-    let run =
-        scene.sso_token(json!({ "offline_token": scene.offline_token(), "dest": scene.path("access") })).succeeded();
+    let options = json!({ "offline_token_file": scene.offline_token_file(), "dest": scene.path("access") });
+    let run = scene.sso_token(options).succeeded();
     assert!(run.result.get("access_token").is_none() && run.result.get("offline_token").is_none(), "{run}");
     assert!(run.result.get("_tokensmith_secret").is_none());
     assert!(scene.realm.access_token_works(&read(&scene.path("access"))));
     assert_eq!(mode(&scene.path("access")), 0o600);
+}
 
-    let rotating = Scene::in_realm("rotating");
-    let run = rotating
-        .sso_token(json!({ "offline_token": rotating.offline_token(), "dest": rotating.path("access") }))
-        .succeeded();
-    assert!(run.result.get("access_token").is_none());
-    assert!(rotating.realm.offline_token_is_alive(run.text("offline_token")), "{run}");
+#[test]
+fn an_offline_token_without_a_file_is_returned_also_beside_a_dest() {
+    // The second realm rotates without its tokens saying so: rotation was switched on after they were made.
+    for (realm, switched_on_later) in [("rotating", false), ("redhat-external", true)] {
+        let scene = Scene::in_realm(realm);
+        let given = scene.offline_token();
+        if switched_on_later {
+            scene.realm.change(|realm| realm.rotation = Some(0));
+        }
+        let run = scene.sso_token(json!({ "offline_token": given, "dest": scene.path("access") })).succeeded();
+        assert!(run.result.get("access_token").is_none(), "{run}");
+        assert_eq!(run.result["_tokensmith_secret"], true);
+        assert!(!scene.realm.offline_token_is_alive(&given));
+        assert!(scene.realm.offline_token_is_alive(run.text("offline_token")), "{run}");
+    }
 }
 
 #[test]

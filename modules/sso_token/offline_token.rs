@@ -69,18 +69,10 @@ impl OfflineToken {
         Self { secret, client_id: self.client_id.clone(), claims }
     }
 
-    /// Whether the older string is dead, or will be, now that this newer one exists.
-    pub(super) fn replaces(&self, older: &Self) -> bool {
-        self.secret != older.secret && (self.is_rotated() || self.claims.expires_at().is_some())
-    }
-
     /// Tells a user who keeps the string elsewhere what has become of it.
     pub(super) fn warn_if_it_replaces(&self, older: &Self, task: &Task) {
-        if !self.replaces(older) {
-            return;
-        }
         let store = "store the returned offline_token in its place, or let offline_token_file do it";
-        if self.is_rotated() {
+        if self.secret != older.secret && self.is_rotated() {
             task.warn(format!(
                 "The server lets each offline token be used once, so the one of this task is dead now: {store}."
             ));
@@ -98,7 +90,8 @@ impl OfflineToken {
         returned["offline_token_expires_at"] = json!(self.claims.expires_at().map(timestamp));
     }
 
-    /// Made while rotation was on. Releases before Keycloak 26 never say.
+    /// Its log-in was made while rotation was on. That this is missing proves nothing: older releases never say it, and rotation may have been
+    /// switched on since.
     fn is_rotated(&self) -> bool {
         self.claims.reuse_id.is_some()
     }
@@ -201,15 +194,13 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Notes that a token is about to be used which may be used up by that. Says since when an earlier use of it is unanswered.
+    /// Notes that the token is about to be used, and may be used up by that. Says since when an earlier use of it is unanswered.
     pub(super) fn note_use(&self, lock: Option<&Lock>, token: &OfflineToken) -> Result<Option<DateTime<Utc>>> {
         let (Self::File(place), Some(lock)) = (self, lock) else { return Ok(None) };
         let fingerprint = token.secret.fingerprint();
         let earlier = place.note().and_then(|note| note.about(&fingerprint)).and_then(|note| note.under_way_since);
-        if token.is_rotated() {
-            let under_way_since = earlier.or(Some(Utc::now()));
-            place.write_note(lock, &Note { fingerprint: Some(fingerprint), under_way_since, ..Note::default() })?;
-        }
+        let under_way_since = earlier.or(Some(Utc::now()));
+        place.write_note(lock, &Note { fingerprint: Some(fingerprint), under_way_since, ..Note::default() })?;
         Ok(earlier)
     }
 

@@ -1,5 +1,6 @@
 //! What behaviour tests share.
 
 pub mod executable;
+pub mod installed;
 pub mod keycloak;
 pub mod scene;

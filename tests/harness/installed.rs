@@ -1,0 +1,267 @@
+//! The collection installed by `ansible-galaxy`, and the ways to run it.
+
+use std::cell::RefCell;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, read};
+
+/// An installed collection with the ansible-core that runs it.
+pub struct Installed {
+    folder: tempfile::TempDir,
+    venv: PathBuf,
+    environment: RefCell<Vec<(String, String)>>,
+    printed: RefCell<String>,
+}
+
+/// What a run of `ansible-playbook` printed.
+pub struct Played {
+    /// Whether it ended with status 0.
+    pub success: bool,
+    /// Standard output and standard error.
+    pub printed: String,
+}
+
+impl Played {
+    /// What was printed, by a run that must have succeeded.
+    pub fn succeeded(self) -> String {
+        assert!(self.success, "{}", self.printed);
+        self.printed
+    }
+}
+
+impl Installed {
+    /// The secret of the service account in plays.
+    pub const ACCOUNT_SECRET: &str = "insights-service-account-secret-for-tests";
+    /// A secret that is wrong.
+    pub const WRONG_SECRET: &str = "wrong-secret-that-must-not-be-shown";
+
+    /// On the ansible-core that the tools run on.
+    pub fn on_tools() -> Self {
+        Self::new(&variable("TOKENSMITH_VENV"))
+    }
+
+    /// On that, on the oldest and on the newest, one after the other.
+    pub fn on_every_core() -> impl Iterator<Item = Self> {
+        let cores = env::var("TOKENSMITH_CORES").unwrap_or_default();
+        let venvs: Vec<String> =
+            [variable("TOKENSMITH_VENV")].into_iter().chain(cores.lines().map(str::to_owned)).collect();
+        venvs.into_iter().map(|venv| Self::new(&venv))
+    }
+
+    /// The venv, which names the version.
+    pub fn core(&self) -> String {
+        self.venv.display().to_string()
+    }
+
+    /// The same with a variable in the environment of what is run.
+    pub fn with_environment(&self, name: &str, value: &str) -> &Self {
+        let mut environment = self.environment.borrow_mut();
+        environment.retain(|(known, _)| known != name);
+        environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs a playbook of the collection by its name.
+    pub fn playbook(&self, name: &str, variables: &Value) -> Played {
+        fs::write(self.path("variables.json"), variables.to_string()).expect("a file can be written");
+        self.play(&["--extra-vars", "@variables.json", name], &[])
+    }
+
+    /// Runs tasks, and gives what they kept in the fact `kept`, by name.
+    pub fn results(&self, scene: &Scene, tasks: &str) -> Value {
+        self.results_of(scene, tasks, &[], &[])
+    }
+
+    /// The same with more words on the command line and in the environment.
+    pub fn results_of(&self, scene: &Scene, tasks: &str, words: &[&str], environment: &[(&str, &str)]) -> Value {
+        self.write_play(&self.path("play.yml"), scene, tasks);
+        let mut all = vec!["--inventory", "localhost,", "play.yml"];
+        all.extend(words);
+        self.play(&all, environment).succeeded();
+        self.kept()
+    }
+
+    /// Runs tasks under ansible-runner. Gives what they kept, and each file of its artifacts.
+    pub fn runner(&self, scene: &Scene, tasks: &str) -> (Value, Vec<(String, String)>) {
+        let data = self.path("runner");
+        fs::create_dir_all(data.join("project")).expect("a folder can be made");
+        self.write_play(&data.join("project/play.yml"), scene, tasks);
+        let output = self
+            .command("ansible-runner")
+            .args(["run", "runner", "-p", "play.yml", "--inventory", "localhost,", "-vvv"])
+            .output()
+            .expect("ansible-runner runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let mut files = Vec::new();
+        collect(&data.join("artifacts"), &mut files);
+        files.push(("standard output".to_owned(), String::from_utf8_lossy(&output.stdout).into_owned()));
+        (self.kept(), files)
+    }
+
+    /// What the last play printed.
+    pub fn printed(&self) -> String {
+        self.printed.borrow().clone()
+    }
+
+    /// Everything that the last play showed anywhere: output and log.
+    pub fn everything_shown(&self) -> Vec<(&'static str, String)> {
+        vec![("the output", self.printed()), ("the log", read(&self.path("log")))]
+    }
+
+    fn new(venv: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let installed =
+            Self { folder, venv: venv.into(), environment: RefCell::default(), printed: RefCell::default() };
+        let tarball = variable("TOKENSMITH_TARBALL");
+        let output = installed
+            .command("ansible-galaxy")
+            .args(["collection", "install", "--offline", &tarball, "-p", "collections"])
+            .output()
+            .expect("ansible-galaxy runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        installed
+    }
+
+    fn play(&self, words: &[&str], environment: &[(&str, &str)]) -> Played {
+        let _ = fs::remove_file(self.path("log"));
+        let output = self
+            .command("ansible-playbook")
+            .envs(environment.iter().copied())
+            .args(words)
+            .output()
+            .expect("ansible-playbook runs");
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        self.printed.replace(printed.clone());
+        Played { success: output.status.success(), printed }
+    }
+
+    fn write_play(&self, path: &Path, scene: &Scene, tasks: &str) {
+        let play = PLAY
+            .replace("TASKS", tasks)
+            .replace("KEPT", &self.path("kept.json").display().to_string())
+            .replace("TOKEN_URL", &scene.realm.token_url())
+            .replace("CA_PATH", &scene.sandbox.ca_path().display().to_string())
+            .replace("SECRETS", &self.path("secrets.json").display().to_string());
+        let secrets = json!({
+            "account": "11111111-2222-4333-8444-555555555555",
+            "account_secret": Self::ACCOUNT_SECRET,
+            "wrong_secret": Self::WRONG_SECRET,
+        });
+        fs::write(self.path("secrets.json"), secrets.to_string()).expect("a file can be written");
+        fs::write(path, play).expect("a file can be written");
+        let _ = fs::remove_file(self.path("kept.json"));
+    }
+
+    fn kept(&self) -> Value {
+        serde_json::from_str(&read(&self.path("kept.json"))).expect("the play wrote JSON")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.venv.join("bin").join(program));
+        let collections = match env::var("TOKENSMITH_COLLECTIONS") {
+            Ok(others) => format!("{}:{others}", self.path("collections").display()),
+            Err(_) => self.path("collections").display().to_string(),
+        };
+        let path = format!("{}:{}", self.venv.join("bin").display(), env::var("PATH").unwrap_or_default());
+        command
+            .current_dir(&self.folder)
+            .env("PATH", path)
+            .env("ANSIBLE_COLLECTIONS_PATH", collections)
+            .env("ANSIBLE_HOME", self.path("home"))
+            .env("ANSIBLE_LOG_PATH", self.path("log"))
+            .env("ANSIBLE_LOCAL_TEMP", self.path("local"))
+            .env("ANSIBLE_REMOTE_TEMP", self.path("remote"))
+            .env("ANSIBLE_ASYNC_DIR", self.path("async"))
+            .env("ANSIBLE_NOCOLOR", "1")
+            .env("LC_ALL", "C.UTF-8")
+            .envs(self.environment.borrow().iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Which of the secrets stand in a text, as they are or in base64, whatever stands before them in the encoded text.
+pub fn find_secrets(text: &str, secrets: &[String]) -> Vec<usize> {
+    let found = |secret: &String| {
+        let bytes = secret.as_bytes();
+        let last = secret.rsplit('.').next().filter(|last| last.len() >= 40).unwrap_or(secret);
+        // Encoded behind none, one or two other bytes, without the ends that those others change.
+        let encoded = (0..3).flat_map(|before| {
+            let behind: Vec<u8> = std::iter::repeat_n(b'x', before).chain(bytes.iter().copied()).collect();
+            [STANDARD_NO_PAD.encode(&behind), URL_SAFE_NO_PAD.encode(&behind)]
+                .map(|text| text[4..text.len() - 4].to_owned())
+        });
+        text.contains(secret.as_str())
+            || text.contains(last)
+            || encoded.into_iter().any(|encoded| text.contains(&encoded))
+    };
+    secrets.iter().enumerate().filter(|(_, secret)| found(secret)).map(|(index, _)| index).collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            files.push((path.display().to_string(), text));
+        }
+    }
+}
+
+fn variable(name: &str) -> String {
+    match env::var(name) {
+        Ok(value) if !value.is_empty() => value,
+        _ => panic!("{name} is not set: `make test` builds what it names and sets it"),
+    }
+}
+
+const PLAY: &str = "
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars_files: ['SECRETS']
+  vars:
+    ansible_python_interpreter: '{{ ansible_playbook_python }}'
+  module_defaults:
+    group/tokensmith.redhat.all:
+      token_url: 'TOKEN_URL'
+      ca_path: 'CA_PATH'
+      use_proxy: false
+  tasks:TASKS
+    - ansible.builtin.copy:
+        content: '{{ kept | to_json }}'
+        dest: 'KEPT'
+        mode: '0600'
+      diff: false
+      no_log: true
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_found_as_they_are_and_in_base64_at_any_offset() {
+        let secrets = ["this-is-a-secret-of-some-length".to_owned()];
+        let encode = |text: &str| STANDARD_NO_PAD.encode(text);
+        for shown in [
+            "a this-is-a-secret-of-some-length b".to_owned(),
+            encode("user:this-is-a-secret-of-some-length"),
+            encode("u:this-is-a-secret-of-some-length!"),
+        ] {
+            assert_eq!(find_secrets(&shown, &secrets), [0], "{shown}");
+        }
+        assert_eq!(find_secrets("this-is-no-secret", &secrets), Vec::<usize>::new());
+    }
+}

@@ -1,0 +1,213 @@
+//! The collection as `ansible-galaxy` installs it, run by playbooks against the sandbox: the same result by every way, and no secret shown by any.
+//!
+//! `make test` names the tarball and the venvs with ansible-core.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokensmith_tests::installed::{Installed, find_secrets};
+use tokensmith_tests::scene::{Scene, read};
+
+#[test]
+fn the_playbook_keeps_an_offline_token_alive_on_every_ansible_core() {
+    for installed in Installed::on_every_core() {
+        let scene = Scene::in_realm("rotating");
+        let file = scene.offline_token_file();
+        let variables = json!({
+            "sso_offline_token_file": file,
+            "sso_access_token_file": scene.path("access"),
+            "sso_token_url": scene.realm.token_url(),
+            "sso_ca_path": scene.sandbox.ca_path(),
+        });
+        for changed in ["changed=1", "changed=0"] {
+            let printed = installed.playbook("tokensmith.redhat.keep_offline_token", &variables).succeeded();
+            assert!(printed.contains(changed), "{}: {printed}", installed.core());
+        }
+        assert!(scene.realm.offline_token_is_alive(&read(&file)));
+        assert!(scene.realm.access_token_works(&read(&scene.path("access"))));
+        assert_eq!(scene.realm.refreshes(), 1);
+    }
+}
+
+#[test]
+fn the_playbook_takes_the_token_from_the_environment_and_refuses_to_lose_its_successor() {
+    let installed = Installed::on_tools();
+    for (realm, succeeds) in [("redhat-external", true), ("rotating", false)] {
+        let scene = Scene::in_realm(realm);
+        let variables = json!({ "sso_token_url": scene.realm.token_url(), "sso_ca_path": scene.sandbox.ca_path() });
+        let token = scene.offline_token();
+        let run = installed
+            .with_environment("SSO_OFFLINE_TOKEN", &token)
+            .playbook("tokensmith.redhat.keep_offline_token", &variables);
+        assert_eq!(run.success, succeeds, "{}", run.printed);
+        assert_eq!(run.printed.contains("has no file to write the next one to"), !succeeds, "{}", run.printed);
+        assert!(scene.realm.offline_token_is_alive(&token));
+        assert!(!run.printed.contains(&token));
+    }
+}
+
+#[test]
+fn both_ways_to_run_it_give_the_same_result() {
+    for installed in Installed::on_every_core() {
+        let scene = Scene::new();
+        let tasks =
+            format!("{}{}", tasks(&scene, "direct", ""), tasks(&scene, "classic", "vars: {tokensmith_path: classic}"));
+        let results = installed.results(&scene, &tasks);
+        for (direct, classic) in
+            results["direct"].as_array().unwrap().iter().zip(results["classic"].as_array().unwrap())
+        {
+            assert_eq!(keys(direct), keys(classic), "{}", installed.core());
+            for key in ["changed", "failed", "reason", "refreshed", "client_id", "scope", "token_type", "warnings"] {
+                assert_eq!(direct[key], classic[key], "{key} on {}: {direct}", installed.core());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_shown_by_any_way_of_running_it() {
+    let installed = Installed::on_tools();
+    for way in ["", "vars: {tokensmith_path: classic}"] {
+        let scene = Scene::in_realm("rotating-reuse-1");
+        let results = installed.results_of(&scene, &tasks(&scene, "results", way), &["-vvvv", "--diff"], &[]);
+        let results = results["results"].as_array().unwrap();
+        let secrets = secrets(&scene, results);
+        assert!(secrets.len() >= 10, "the play is to bring many secrets about: {}", secrets.len());
+        for (place, text) in installed.everything_shown() {
+            assert_eq!(find_secrets(&text, &secrets), Vec::<usize>::new(), "in {place}: {text}");
+            assert!(!text.is_empty(), "{place} is empty");
+        }
+    }
+}
+
+#[test]
+fn no_secret_stands_in_what_the_json_callback_prints() {
+    let installed = Installed::on_tools();
+    let scene = Scene::in_realm("rotating-reuse-1");
+    let callback = [("ANSIBLE_STDOUT_CALLBACK", "ansible.posix.json")];
+    let results = installed.results_of(&scene, &tasks(&scene, "results", ""), &[], &callback);
+    let secrets = secrets(&scene, results["results"].as_array().unwrap());
+    let printed = installed.printed();
+    let document: Value = serde_json::from_str(&printed[printed.find('{').unwrap()..]).unwrap();
+    assert!(document["plays"][0]["tasks"].as_array().unwrap().len() > 5);
+    assert_eq!(find_secrets(&printed, &secrets), Vec::<usize>::new(), "{printed}");
+}
+
+#[test]
+fn no_secret_stands_in_the_event_files_of_ansible_runner() {
+    let installed = Installed::on_tools();
+    let scene = Scene::in_realm("rotating-reuse-1");
+    let (results, events) = installed.runner(&scene, &tasks(&scene, "results", ""));
+    let secrets = secrets(&scene, results["results"].as_array().unwrap());
+    assert!(events.len() > 10, "{} events", events.len());
+    for (name, event) in events {
+        assert_eq!(find_secrets(&event, &secrets), Vec::<usize>::new(), "in {name}: {event}");
+    }
+}
+
+#[test]
+fn an_asynchronous_task_hands_over_and_returns_no_secret() {
+    for installed in Installed::on_every_core() {
+        let scene = Scene::new();
+        let task = format!(
+            "
+    - tokensmith.redhat.sso_token:
+        offline_token_file: '{}'
+        dest: '{}'
+      async: 60
+      poll: 1
+      register: kept",
+            scene.offline_token_file().display(),
+            scene.path("access").display()
+        );
+        let results = installed.results(&scene, &format!("{task}{}", registered(&["kept"], "results")));
+        assert_eq!(results["results"][0]["changed"], true, "{}: {results}", installed.core());
+        assert!(scene.realm.access_token_works(&read(&scene.path("access"))));
+    }
+}
+
+/// Tasks of every kind, and one that keeps what they registered under a name: secrets given and returned, changed and unchanged, failed in many ways.
+fn tasks(scene: &Scene, name: &str, way: &str) -> String {
+    let given = scene.file(
+        &format!("{name}.yml"),
+        &json!({ "given": scene.offline_token(), "second": scene.offline_token() }).to_string(),
+    );
+    let file = scene.file(&format!("{name}.token"), &scene.offline_token());
+    let access = scene.path(&format!("{name}.access"));
+    let options = [
+        "offline_token: '{{ given }}'".to_owned(),
+        format!("offline_token_file: '{}'", file.display()),
+        format!("{{offline_token_file: '{}', dest: '{}'}}", file.display(), access.display()),
+        format!("{{offline_token_file: '{}', dest: '{}', return_token: true}}", file.display(), access.display()),
+        format!("{{offline_token: '{{{{ second }}}}', dest: '{}.other', dest_format: json}}", access.display()),
+        "{client_id: '{{ account }}', client_secret: '{{ account_secret }}'}".to_owned(),
+        "{client_id: '{{ account }}', client_secret: '{{ wrong_secret }}'}".to_owned(),
+        "{client_id: nobody, client_secret: '{{ account_secret }}', bogus: '{{ account_secret }}'}".to_owned(),
+        "{offline_token: '{{ account_secret }}', scope: '{{ account_secret }}'}".to_owned(),
+        "{offline_token: '{{ given }}', dest: /nonexistent/access}".to_owned(),
+        "{client_id: '{{ account }}', client_secret: '{{ account_secret }}', renew_before: '{{ account_secret }}'}"
+            .to_owned(),
+        format!("{{offline_token_file: '{}', state: absent}}", file.display()),
+    ];
+    let mut text = format!("\n    - ansible.builtin.include_vars: '{}'\n      no_log: true", given.display());
+    let mut names = Vec::new();
+    for (number, options) in options.iter().enumerate() {
+        let register = format!("{name}_{number}");
+        text.push_str(&format!(
+            "\n    - tokensmith.redhat.sso_token: {}\n      register: {register}\n      ignore_errors: true\n      {way}",
+            if options.starts_with('{') { options.clone() } else { format!("{{{options}}}") }
+        ));
+        names.push(register);
+    }
+    // In a loop and under no_log as well.
+    text.push_str(&format!(
+        "\n    - tokensmith.redhat.sso_token: {{client_id: '{{{{ item }}}}', client_secret: '{{{{ account_secret }}}}'}}\n      loop: ['{{{{ account }}}}', nobody]\n      register: {name}_loop\n      ignore_errors: true\n      no_log: '{{{{ item == account }}}}'\n      {way}"
+    ));
+    names.push(format!("{name}_loop"));
+    text + &registered(&names.iter().map(String::as_str).collect::<Vec<_>>(), name)
+}
+
+fn registered(names: &[&str], key: &str) -> String {
+    let names = names.join(", ");
+    format!(
+        "
+    - ansible.builtin.set_fact:
+        kept: '{{{{ kept | default({{}}) | combine(dict({key}=[{names}])) }}}}'
+      no_log: true"
+    )
+}
+
+/// Every secret that the play met: given, sent, returned or written.
+fn secrets(scene: &Scene, results: &[Value]) -> Vec<String> {
+    let mut secrets = vec![Installed::ACCOUNT_SECRET.to_owned(), Installed::WRONG_SECRET.to_owned()];
+    for request in scene.sandbox.records().all() {
+        secrets
+            .extend(request.authorization.iter().filter_map(|value| value.strip_prefix("Bearer ")).map(str::to_owned));
+        secrets.extend(["refresh_token", "token"].iter().filter_map(|name| request.parameter(name)).map(str::to_owned));
+    }
+    for key in ["access_token", "offline_token"] {
+        secrets.extend(results.iter().filter_map(|result| result[key].as_str()).map(str::to_owned));
+    }
+    for path in [scene.path("results.access"), scene.path("results.yml")] {
+        secrets.extend(words(&path));
+    }
+    secrets.retain(|secret| secret.len() > 8);
+    secrets.sort();
+    secrets.dedup();
+    secrets
+}
+
+fn words(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split(|character: char| "\"{}:, \n".contains(character))
+        .filter(|word| word.starts_with("eyJ"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn keys(result: &Value) -> Vec<&String> {
+    let mut keys: Vec<&String> = result.as_object().unwrap().keys().collect();
+    keys.sort();
+    keys
+}

@@ -5,6 +5,9 @@
 
 #![cfg(test)]
 
+#[path = "keycloak/sso_token.rs"]
+mod sso_token;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::thread::sleep;

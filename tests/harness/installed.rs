@@ -92,13 +92,16 @@ impl Installed {
     pub fn runner(&self, scene: &Scene, tasks: &str) -> (Value, Vec<(String, String)>) {
         let data = self.path("runner");
         fs::create_dir_all(data.join("project")).expect("a folder can be made");
+        fs::create_dir_all(data.join("inventory")).expect("a folder can be made");
+        fs::write(data.join("inventory/hosts"), "localhost\n").expect("a file can be written");
         self.write_play(&data.join("project/play.yml"), scene, tasks);
         let output = self
             .command("ansible-runner")
-            .args(["run", "runner", "-p", "play.yml", "--inventory", "localhost,", "-vvv"])
+            .args(["run", "runner", "-p", "play.yml", "-vvv"])
             .output()
             .expect("ansible-runner runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}{errors}", String::from_utf8_lossy(&output.stdout));
         let mut files = Vec::new();
         collect(&data.join("artifacts"), &mut files);
         files.push(("standard output".to_owned(), String::from_utf8_lossy(&output.stdout).into_owned()));

@@ -11,7 +11,7 @@ mod sso_token;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -224,6 +224,7 @@ fn rotation_is_alike() {
 #[test]
 fn idle_and_session_limits_are_alike() {
     compare(|server| {
+        let mut begun = Instant::now();
         let idle = text(&server.log_in("redhat-external", "short-idle", "openid offline_access"), "refresh_token");
         let short = server.log_in("redhat-external", "short-access", "openid offline_access");
         let first = server.log_in("limited", "cloud-services", "openid offline_access");
@@ -232,6 +233,8 @@ fn idle_and_session_limits_are_alike() {
         let mut newest = first.clone();
         for second in [12, 24] {
             server.pause(12);
+            server.must_be_within(18, begun);
+            begun = Instant::now();
             let body = server.refresh(&format!("newest at {second}"), "limited", "cloud-services", &newest);
             newest = text(&body, "refresh_token");
             server.refresh(&format!("first at {second}"), "limited", "cloud-services", &first);
@@ -477,7 +480,14 @@ fn compare(scenario: impl Fn(&mut Server)) {
     let sandbox = Sandbox::start().unwrap();
     let mut real = Server::new(keycloak.url().to_owned(), Kind::Keycloak(keycloak));
     let mut stand_in = Server::new(sandbox.sso().plain_url(), Kind::Sandbox(&sandbox));
-    scenario(&mut real);
+    for _ in 0..MOST_TRIES {
+        (real.notes, real.is_late) = (Vec::new(), false);
+        scenario(&mut real);
+        if !real.is_late {
+            break;
+        }
+    }
+    assert!(!real.is_late, "this machine was too busy to keep to a time limit of the server, {MOST_TRIES} times");
     scenario(&mut stand_in);
 
     let mut differences = String::new();
@@ -497,6 +507,8 @@ struct Server<'k> {
     url: String,
     http: Client,
     notes: Vec<String>,
+    /// More time passed than the scenario allows, so the notes say nothing.
+    is_late: bool,
 }
 
 enum Kind<'k> {
@@ -519,7 +531,7 @@ enum State {
 impl<'k> Server<'k> {
     fn new(url: String, kind: Kind<'k>) -> Self {
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { kind, url, http, notes: Vec::new() }
+        Self { kind, url, http, notes: Vec::new(), is_late: false }
     }
 
     fn request(&self, method: Method, realm: &str, endpoint: &str) -> RequestBuilder {
@@ -621,6 +633,10 @@ impl<'k> Server<'k> {
     }
 
     /// Lets time pass: the sandbox has a clock to move.
+    fn must_be_within(&mut self, seconds: u64, since: Instant) {
+        self.is_late |= since.elapsed() > Duration::from_secs(seconds);
+    }
+
     fn pause(&self, seconds: u64) {
         match self.kind {
             Kind::Keycloak(_) => sleep(Duration::from_secs(seconds)),
@@ -707,3 +723,4 @@ fn text(value: &Value, field: &str) -> String {
 
 const ACCOUNT: &str = "11111111-2222-4333-8444-555555555555";
 const SECRET: &str = "insights-service-account-secret-for-tests";
+const MOST_TRIES: usize = 4;

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# python.sh ansible  prints the folder of a venv with ansible-core and nothing else
 # python.sh tools  prints the folder of a venv with ansible-core and the tools that read a collection
 # python.sh cores  prints the folders of venvs with the oldest and the newest ansible-core, one a line, where a Python fits
 # python.sh zig    prints the folder of a venv with cargo-zigbuild and zig
@@ -6,17 +7,25 @@
 . "$(dirname "$0")/common.sh"
 
 UV=0.13.9
-TOOLS=(ansible-core==2.19.14 ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
+CORE=ansible-core==2.19.14
+TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
 CORES=(2.16.19 2.21.5)
 ZIG=(cargo-zigbuild==0.24.0 ziglang==0.15.2)
 
 main() {
   case ${1:-} in
+    ansible) ansible ;;
     tools) tools ;;
     cores) cores ;;
     zig) zig ;;
-    *) fail "usage: python.sh tools|cores|zig" ;;
+    *) fail "usage: python.sh ansible|tools|cores|zig" ;;
   esac
+}
+
+ansible() {
+  local python
+  python=$(any_python)
+  environment ansible "$python" "$CORE"
 }
 
 tools() {

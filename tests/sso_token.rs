@@ -114,7 +114,8 @@ fn nothing_is_sent_while_the_access_token_in_dest_will_do() {
 
 #[test]
 fn the_access_token_is_renewed_for_each_reason() {
-    let cases: [(&str, Value, fn(&Scene)); 6] = [
+    type Change = fn(&Scene);
+    let cases: [(&str, Value, Change); 6] = [
         ("expiring", json!({ "renew_before": "15m" }), |_| {}),
         ("aged", json!({ "refresh_after": "0s", "renew_before": "1s" }), |_| {
             thread::sleep(std::time::Duration::from_millis(1100))

@@ -3,6 +3,7 @@
 //! | request | does |
 //! | --- | --- |
 //! | `POST fault` `{"fault": "lost_answer", "path": "/token", "grant": "refresh_token", "times": 1}` | adds a fault; all but `fault` may be left out, and `act`, `delay_milliseconds` added |
+//! |  | faults: `lost_answer`, `cut`, `delay`, `starting` (`retry_after`), `bad_gateway`, `html`, `large_body`, `truncated_json`, `cut_body`, `without_refresh_token`, `expires_in` (`seconds`), `replace` (`fields`), `answer` (`status`, `content_type`, `body`) |
 //! | `POST faults/clear` | ends all faults |
 //! | `POST clock` `{"advance": 3600}` | moves the clock |
 //! | `GET requests` | the requests so far, without secrets |
@@ -31,7 +32,13 @@ pub(crate) fn answer(shared: &Shared, system: &dyn System, action: &str, request
         return refusal(400, "The body is not JSON.");
     };
     match action {
-        "fault" => with(&arguments, |fault: Fault| shared.faults.add(fault)),
+        "fault" => match Fault::from_json(&arguments) {
+            Ok(fault) => {
+                shared.faults.add(fault);
+                done()
+            }
+            Err(error) => wrong(error),
+        },
         "faults/clear" => {
             shared.faults.clear();
             done()
@@ -56,8 +63,12 @@ pub(crate) fn with<T: for<'a> Deserialize<'a>>(arguments: &Value, action: impl F
 pub(crate) fn with_answer<T: for<'a> Deserialize<'a>>(arguments: &Value, action: impl FnOnce(T) -> Answer) -> Answer {
     match T::deserialize(arguments) {
         Ok(arguments) => action(arguments),
-        Err(error) => refusal(400, &format!("The arguments are wrong: {error}.")),
+        Err(error) => wrong(error),
     }
+}
+
+fn wrong(error: impl std::fmt::Display) -> Answer {
+    refusal(400, &format!("The arguments are wrong: {error}."))
 }
 
 fn done() -> Answer {

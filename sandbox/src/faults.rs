@@ -59,6 +59,15 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// As the control endpoint takes it. A misspelt name is refused, as it might mean a fault that never ends.
+    pub(crate) fn from_json(arguments: &Value) -> Result<Self, String> {
+        let unknown = arguments.as_object().and_then(|fields| fields.keys().find(|name| !is_known(name)));
+        match unknown {
+            Some(name) => Err(format!("unknown field `{name}`")),
+            None => Self::deserialize(arguments).map_err(|error| error.to_string()),
+        }
+    }
+
     /// The system does what was asked, then the connection is cut instead of an answer.
     pub fn lost_answer() -> Self {
         Self::new(Kind::LostAnswer)
@@ -266,6 +275,12 @@ fn large_json() -> String {
     json!({ "filler": "x".repeat(5 * 1024 * 1024) }).to_string()
 }
 
+fn is_known(name: &str) -> bool {
+    FIELDS.split(' ').any(|field| field == name)
+}
+
+const FIELDS: &str =
+    "fault path grant times act delay_milliseconds retry_after seconds fields status content_type body";
 const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
 const PORTAL: &str =
     "<!DOCTYPE html><html><head><title>Log in</title></head><body>Log in to use this network.</body></html>";

@@ -182,10 +182,7 @@ pub enum IssueError {
 impl System for Sso {
     fn answer(&self, request: &Request) -> Answer {
         if request.path.contains("//") || request.path.contains("/../") {
-            return Answer::json(
-                400,
-                &json!({ "error": "missingNormalization", "error_description": "Request path not normalized" }),
-            );
+            return Answer::text(400, "application/json; charset=UTF-8", NOT_NORMALIZED);
         }
         let Some(path) = request.path.strip_prefix("/auth/") else {
             return Answer::text(404, "text/html; charset=utf-8", NOT_FOUND);
@@ -397,5 +394,6 @@ fn default_scope() -> String {
 
 const REALMS: [&str; 6] = ["redhat-external", "second", "rotating", "rotating-reuse-1", "limited", "tls-only"];
 const NOT_FOUND: &str = "<html><body><h1>Resource not found</h1></body></html>";
+const NOT_NORMALIZED: &str = r#"{"error":"missingNormalization","error_description":"Request path not normalized"}"#;
 const LARGEST_VALUE: usize = 128 * 1024;
 const MOST_PARAMETERS: usize = 1000;

@@ -320,6 +320,11 @@ mod tests {
         assert!(checked.errors.len() > 6, "{:?}", checked.errors);
         assert!(!checked.errors.iter().any(|error| error.contains("hunter2")), "{:?}", checked.errors);
         assert_eq!(checked.secrets, ["hunter2"]);
+
+        let checked = check(&typical(), json!({"host": "h", "proxies": ["url=x password=dull hunter2=x"]}));
+        let expected =
+            "proxies.VALUE_SPECIFIED_IN_NO_LOG_PARAMETER. Supported parameters include: password, state, url.";
+        assert_eq!(checked.errors, [expected]);
     }
 
     #[test]
@@ -333,8 +338,7 @@ mod tests {
         let expected = json!({
             "host": "h", "token": PLACEHOLDER, "pin": PLACEHOLDER, "misspelt": PLACEHOLDER,
             "proxies": [{
-                "url": "http://********@proxy", "password": PLACEHOLDER, "passwort": PLACEHOLDER,
-                "state": "present",
+                "url": "http://********@proxy", "password": PLACEHOLDER, "state": "present",
             }],
         });
         assert_eq!(Value::Object(specification.invocation(&checked)), expected);

@@ -31,7 +31,11 @@ pub(crate) fn user_info(realm: &Realm, call: &Call<'_>) -> Result<Answer, Answer
         return Err(challenge(realm, 403, Some(("insufficient_scope", "Missing openid scope"))));
     }
     let (id, name) = realm.token_holder(&claims, call.now).map_err(invalid)?;
-    Ok(Answer::json(200, &json!({ "sub": id, "preferred_username": name })).header("cache-control", "no-cache"))
+    // The endpoint and the answer each set the header, so it comes twice.
+    Ok(Answer::json(200, &json!({ "sub": id, "preferred_username": name }))
+        .header("cache-control", "no-store")
+        .header("pragma", "no-cache")
+        .header("cache-control", "no-cache"))
 }
 
 /// `POST …/token/introspect`. No realm of the sandbox maps an audience, so nothing is ever active.

@@ -142,9 +142,11 @@ fn the_control_endpoint_does_what_the_library_does() {
     realm.control("sso/user", &json!({ "enabled": false }));
     assert!(!realm.handle.offline_token_is_alive(&token));
 
-    let url = format!("{}/_sandbox/clock", realm.sandbox.url());
-    let wrong = realm.send(realm.http.post(url).body(r#"{"advanced": 1}"#)).unwrap();
-    assert_eq!(wrong.status, 400, "a misspelt argument is not passed over");
+    for (action, misspelt) in [("clock", r#"{"advanced": 1}"#), ("fault", r#"{"fault": "cut", "time": 1}"#)] {
+        let url = format!("{}/_sandbox/{action}", realm.sandbox.url());
+        let wrong = realm.send(realm.http.post(url).body(misspelt)).unwrap();
+        assert_eq!(wrong.status, 400, "a misspelt argument is not passed over: {misspelt}");
+    }
 }
 
 #[test]

@@ -64,6 +64,7 @@ impl Run<'_> {
         self.errors.extend(options.relations.exclusion_error(parameters).map(|error| scope.found(error)));
         self.set_defaults(options, parameters, scope);
         self.errors.extend(missing_error(options, parameters).map(|error| scope.found(error)));
+        let texts = texts_with_secrets(options, parameters);
         self.convert(options, parameters, scope);
         self.compare_with_choices(options, parameters, scope);
         let errors = options.relations.requirement_errors(options, parameters, scope.secret);
@@ -71,7 +72,7 @@ impl Run<'_> {
         for name in options.by_name.keys().filter(|name| !parameters.contains_key(*name)).collect::<Vec<_>>() {
             parameters.insert(name.clone(), Value::Null);
         }
-        self.sub_levels(options, parameters, scope);
+        self.sub_levels(options, parameters, scope, &texts);
         for (name, alias) in aliases {
             share_with_alias(&options.by_name[name], name, alias, parameters);
         }
@@ -159,8 +160,7 @@ impl Run<'_> {
     fn note_unsupported(&mut self, options: &Options, parameters: &Map<String, Value>, scope: &Scope) {
         for name in parameters.keys().filter(|name| options.find(name).is_none()) {
             let place: Vec<_> = scope.path.iter().chain([name]).cloned().collect();
-            // Where text was read as a dict, a secret may have become a key.
-            let shown = if scope.secret { PLACEHOLDER } else { name.as_str() };
+            let shown = if scope.secret_keys { PLACEHOLDER } else { name.as_str() };
             let shown = scope.path.iter().map(String::as_str).chain([shown]).collect::<Vec<_>>().join(".");
             self.unsupported.insert(place, Unsupported { shown, supported: supported(options) });
         }
@@ -253,7 +253,7 @@ impl Run<'_> {
         }
     }
 
-    fn sub_levels(&mut self, options: &Options, parameters: &mut Map<String, Value>, scope: &Scope) {
+    fn sub_levels(&mut self, options: &Options, parameters: &mut Map<String, Value>, scope: &Scope, texts: &[&str]) {
         for (name, option) in &options.by_name {
             let (Some(sub_options), Some(value)) = (&option.options, parameters.get_mut(name)) else {
                 continue;
@@ -268,9 +268,12 @@ impl Run<'_> {
                 Value::Array(items) => items.as_mut_slice(),
                 single => std::slice::from_mut(single),
             };
+            let is_text = texts.contains(&name.as_str());
             for (index, element) in elements.iter_mut().enumerate() {
                 match element {
-                    Value::Object(members) => self.level(sub_options, members, &scope.below(name, option, index)),
+                    Value::Object(members) => {
+                        self.level(sub_options, members, &scope.below(name, option, index, is_text));
+                    }
                     _ => self.errors.push(format!("value of '{name}' must be of type dict or list of dicts")),
                 }
             }
@@ -308,6 +311,8 @@ struct Scope {
     prefix: String,
     /// One of the options above is a secret as a whole.
     secret: bool,
+    /// A piece of a secret may have become a key, because the secret, or text that it stands in, was read as a dict.
+    secret_keys: bool,
 }
 
 impl Scope {
@@ -315,11 +320,16 @@ impl Scope {
         self.secret || option.no_log
     }
 
-    fn below(&self, name: &str, option: &OptionSpecification, index: usize) -> Self {
+    fn below(&self, name: &str, option: &OptionSpecification, index: usize, is_text: bool) -> Self {
         let mut path = self.path.clone();
         path.push(name.to_owned());
         let index = if option.kind == Kind::List { format!("[{index}]") } else { String::new() };
-        Self { path, prefix: format!("{}{name}{index}.", self.prefix), secret: self.hides(option) }
+        Self {
+            path,
+            prefix: format!("{}{name}{index}.", self.prefix),
+            secret: self.hides(option),
+            secret_keys: self.secret_keys || self.hides(option) || is_text,
+        }
     }
 
     fn found(&self, error: String) -> String {
@@ -332,6 +342,16 @@ impl Scope {
     fn quoted_path(&self) -> Option<String> {
         (!self.path.is_empty()).then(|| format!("'{}'", self.path.join(" -> ")))
     }
+}
+
+/// The options that are text, or have text in their list, in which a secret is to stand.
+fn texts_with_secrets<'o>(options: &'o Options, parameters: &Map<String, Value>) -> Vec<&'o str> {
+    let with_secrets = options.by_name.iter().filter(|(_, option)| option.holds_secret());
+    let texts = with_secrets.filter(|(name, _)| match parameters.get(*name) {
+        Some(Value::Array(items)) => items.iter().any(Value::is_string),
+        other => other.is_some_and(Value::is_string),
+    });
+    texts.map(|(name, _)| name.as_str()).collect()
 }
 
 /// The first value, here or further below, that has sub-options but is no dict. ansible-core stumbles over it while it

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::{Checked, OptionSpecification, Options, PLACEHOLDER};
 
 /// The parameters without anything secret: the values of `no_log` options, secrets that also stand elsewhere, and what
-/// was given for options that do not exist, for it may be meant for a secret one.
+/// was given for options that do not exist, for it may be meant for a secret one; where secrets stand among sub-options,
+/// not even the names of such are shown.
 pub(super) fn censor(options: &Options, checked: &Checked) -> Map<String, Value> {
     let mut secrets: Vec<_> = checked.secrets.iter().map(String::as_str).collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -31,7 +32,12 @@ fn option_value(option: &OptionSpecification, value: &Value, secrets: &[&str]) -
         return scrubbed(value, secrets);
     };
     match value {
-        Value::Object(members) => Value::Object(level(sub_options, members, secrets)),
+        Value::Object(members) => {
+            let mut members = members.clone();
+            // Where text was read as a dict, a piece of a secret may stand as a key.
+            members.retain(|name, _| !option.holds_secret() || sub_options.find(name).is_some());
+            Value::Object(level(sub_options, &members, secrets))
+        }
         Value::Array(items) => items.iter().map(|item| option_value(option, item, secrets)).collect(),
         other if option.holds_secret() => hidden(other),
         other => scrubbed(other, secrets),
@@ -58,10 +64,14 @@ fn scrubbed(value: &Value, secrets: &[&str]) -> Value {
             if secrets.iter().any(|secret| text.contains(secret)) { PLACEHOLDER.into() } else { value.clone() }
         }
         Value::String(text) if secrets.contains(&text.as_str()) => PLACEHOLDER.into(),
-        Value::String(text) => {
-            secrets.iter().fold(text.clone(), |text, secret| text.replace(secret, "********")).into()
-        }
+        Value::String(text) => scrubbed_text(text, secrets).into(),
         Value::Array(items) => items.iter().map(|item| scrubbed(item, secrets)).collect(),
-        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), scrubbed(value, secrets))).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| (scrubbed_text(key, secrets), scrubbed(value, secrets))).collect()
+        }
     }
+}
+
+fn scrubbed_text(text: &str, secrets: &[&str]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "********"))
 }

@@ -115,6 +115,7 @@ fn ansible_lint_passes_with_its_strictest_profile() {
     run(ansible(&built.tools, "ansible-lint")
         .args(["--offline", "--strict", "--profile", "production", "--nocolor"])
         .env("HOME", tree.path())
+        .env("ANSIBLE_COLLECTIONS_PATH", tree.path())
         .current_dir(&collection));
 }
 

@@ -574,6 +574,18 @@ fn a_token_that_is_not_proven_is_not_handed_over_but_the_offline_token_is_kept()
 }
 
 #[test]
+fn a_page_in_place_of_the_user_information_proves_nothing() {
+    for fault in [Fault::html(), Fault::truncated_json(), Fault::answer(200, "application/json", "{}")] {
+        let scene = Scene::in_realm("rotating");
+        scene.sandbox.faults().add(fault.path("/userinfo"));
+        let (file, access) = (scene.offline_token_file(), scene.path("access"));
+        let run = scene.sso_token(json!({ "offline_token_file": file, "dest": access }));
+        assert!(run.failed() && run.message().contains("could not be proven, so it was not handed over"), "{run}");
+        assert!(!access.exists() && scene.realm.offline_token_is_alive(&read(&file)), "{run}");
+    }
+}
+
+#[test]
 fn an_answer_without_a_refresh_token_keeps_the_old_one() {
     let scene = Scene::new();
     let file = scene.offline_token_file();

@@ -80,7 +80,7 @@ struct Job<'a> {
 
 /// A working access token is at hand, and the offline token stays alive.
 async fn present(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
-    let token = job.examine(store.read()?)?;
+    let token = job.examine(store.read()?)?.still_living()?;
     let holding = job.destination.holding()?;
     let reason = holding.decide(&job.wanted(&token));
     if reason == Reason::Valid {
@@ -92,7 +92,7 @@ async fn present(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
     }
     let (store_lock, destination_lock) = (store.lock()?, job.destination.lock()?);
     // While this run waited, another may have done the work; and a run that was killed may have left a newer token.
-    let token = job.examine(store.recover(store_lock.as_ref())?)?;
+    let token = job.examine(store.recover(store_lock.as_ref())?)?.still_living()?;
     let holding = job.destination.holding()?;
     match holding.decide(&job.wanted(&token)) {
         Reason::Valid => Ok(job.used_on(&holding, Reason::Valid, &token.client_id, Some((&token, store)))),

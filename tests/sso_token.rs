@@ -257,6 +257,14 @@ fn absent_says_when_the_token_was_dead_already() {
 }
 
 #[test]
+fn absent_clears_away_a_token_that_has_ended_by_itself() {
+    let scene = Scene::new();
+    let file = scene.file("offline_token", &expired_token(&scene));
+    let run = scene.sso_token(json!({ "offline_token_file": file, "state": "absent" })).succeeded();
+    assert_eq!((run.text("reason"), run.changed(), file.exists()), ("dead", true, false), "{run}");
+}
+
+#[test]
 fn absent_is_not_fooled_by_a_server_that_says_200_and_does_nothing() {
     let scene = Scene::in_realm("rotating");
     let file = scene.offline_token_file();
@@ -581,6 +589,18 @@ fn a_token_that_is_not_proven_is_not_handed_over_but_the_offline_token_is_kept()
 
     let given = scene.sso_token(json!({ "offline_token": scene.offline_token(), "dest": access }));
     assert!(given.failed() && scene.realm.offline_token_is_alive(given.text("offline_token")), "{given}");
+}
+
+#[test]
+fn a_page_in_place_of_the_user_information_proves_nothing() {
+    for fault in [Fault::html(), Fault::truncated_json(), Fault::answer(200, "application/json", "{}")] {
+        let scene = Scene::in_realm("rotating");
+        scene.sandbox.faults().add(fault.path("/userinfo"));
+        let (file, access) = (scene.offline_token_file(), scene.path("access"));
+        let run = scene.sso_token(json!({ "offline_token_file": file, "dest": access }));
+        assert!(run.failed() && run.message().contains("could not be proven, so it was not handed over"), "{run}");
+        assert!(!access.exists() && scene.realm.offline_token_is_alive(&read(&file)), "{run}");
+    }
 }
 
 #[test]

@@ -48,15 +48,20 @@ impl OfflineToken {
         if let Some(issuer) = claims.iss.as_deref().filter(|issuer| realm_name(issuer) != realm.name()) {
             bail!("the offline token was issued by {issuer}, but token_url is of the realm {}", realm.issuer());
         }
-        if let Some(end) = claims.expires_at().filter(|end| *end <= Utc::now()) {
+        let client_id = client_id.or(claims.azp.as_deref()).unwrap_or(DEFAULT_CLIENT).to_owned();
+        Ok(Self { secret, client_id, claims })
+    }
+
+    /// The same token, if it has not ended by its own claim.
+    pub(super) fn still_living(self) -> Result<Self> {
+        if let Some(end) = self.claims.expires_at().filter(|end| *end <= Utc::now()) {
             bail!(
                 "the offline token ended at {} (its exp claim; this host's clock says {}): get a new offline token, and let offline_token_file keep it",
                 timestamp(end),
                 timestamp(Utc::now())
             );
         }
-        let client_id = client_id.or(claims.azp.as_deref()).unwrap_or(DEFAULT_CLIENT).to_owned();
-        Ok(Self { secret, client_id, claims })
+        Ok(self)
     }
 
     /// The token that a refresh answered, or this one where it answered none: then the old one stays in use.

@@ -33,6 +33,12 @@ pub(super) enum NoArguments {
         "the arguments are not a JSON object (line {line}, column {column}); they were cut or are not from Ansible"
     )]
     NotAnObject { line: usize, column: usize },
+    #[error(
+        "a text in the arguments is not Unicode text (half of a surrogate pair stands alone, as in names of files that are not UTF-8), or a number is out of range"
+    )]
+    NotText,
+    #[error("the arguments are nested deeper than {DEEPEST} levels")]
+    TooDeep,
 }
 
 impl Arguments {
@@ -80,28 +86,36 @@ fn read_file(path: &OsStr) -> Result<Zeroizing<Vec<u8>>, NoArguments> {
 /// JSON with whole numbers of any length. One that no machine integer holds is kept as its digits: a password of thirty digits must not be rounded.
 fn exact(text: &str) -> Result<Value, NoArguments> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| not_an_object(&error))?;
-    exact_value(raw).map_err(|error| not_an_object(&error))
+    exact_value(raw, 0)
 }
 
-fn exact_value(raw: &RawValue) -> Result<Value, serde_json::Error> {
+/// The text is JSON, as far as its marks go: what can still be wrong is inside of a text or a number.
+fn exact_value(raw: &RawValue, depth: usize) -> Result<Value, NoArguments> {
     let text = raw.get();
+    if depth > DEEPEST {
+        return Err(NoArguments::TooDeep);
+    }
     match text.as_bytes().first() {
         Some(b'{') => {
-            let members: Vec<(String, &RawValue)> = serde_json::from_str::<Members<'_>>(text)?.0;
+            let members: Vec<(String, &RawValue)> = parsed::<Members<'_>>(text)?.0;
             members
                 .into_iter()
-                .map(|(key, member)| Ok((key, exact_value(member)?)))
+                .map(|(key, member)| Ok((key, exact_value(member, depth + 1)?)))
                 .collect::<Result<_, _>>()
                 .map(Value::Object)
         }
-        Some(b'[') => serde_json::from_str::<Vec<&RawValue>>(text)?
+        Some(b'[') => parsed::<Vec<&RawValue>>(text)?
             .into_iter()
-            .map(exact_value)
+            .map(|member| exact_value(member, depth + 1))
             .collect::<Result<_, _>>()
             .map(Value::Array),
         _ if is_long_integer(text) => Ok(Value::String(text.to_owned())),
-        _ => serde_json::from_str(text),
+        _ => parsed(text),
     }
+}
+
+fn parsed<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, NoArguments> {
+    serde_json::from_str(text).map_err(|_| NoArguments::NotText)
 }
 
 fn is_long_integer(text: &str) -> bool {
@@ -144,6 +158,8 @@ fn not_an_object(error: &serde_json::Error) -> NoArguments {
 /// Through an action plugin the engine names the executable; this names the module.
 const MODULE_KEY: &str = "_tokensmith_module";
 const USUAL_SIZE: usize = 8 * 1024;
+/// Deeper than any task, and shallow enough for the stack and for reading each level anew.
+const DEEPEST: usize = 128;
 
 #[cfg(test)]
 mod tests {

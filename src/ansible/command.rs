@@ -180,7 +180,8 @@ fn value(name: &str, option: &HelpOption, matches: &ArgMatches) -> Option<Value>
 
 fn secret_from(file: &str) -> Result<Value, String> {
     let content = if file == "-" { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
-    let content = Zeroizing::new(content.map_err(|error| format!("The file {file} cannot be read: {error}"))?);
+    let named = if file == "-" { "Standard input".to_owned() } else { format!("The file {file}") };
+    let content = Zeroizing::new(content.map_err(|error| format!("{named} cannot be read: {error}"))?);
     Ok(Value::String(content.trim().to_owned()))
 }
 

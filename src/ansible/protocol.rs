@@ -43,10 +43,14 @@ fn as_module(modules: &[Module], program: &OsStr, source: &OsStr) -> Report {
         Ok(arguments) => arguments,
         Err(error) => return Report::new(anyhow::Error::from(error).into(), false),
     };
-    let names = [arguments.module.clone(), engine_name(&arguments), program_name(program)];
-    match names.into_iter().flatten().find_map(|name| modules.iter().find(|module| module.name == name)) {
+    let names = match &arguments.module {
+        // Who names the module knows which one is meant: another one must never run in its place.
+        Some(name) => vec![name.clone()],
+        None => [engine_name(&arguments), program_name(program)].into_iter().flatten().collect(),
+    };
+    match names.iter().find_map(|name| modules.iter().find(|module| module.name == name)) {
         Some(module) => run(module, arguments),
-        None => Report::failure(no_such_module(modules)),
+        None => Report::failure(no_such_module(arguments.module.as_deref(), modules)),
     }
 }
 
@@ -95,9 +99,13 @@ fn program_name(program: &OsStr) -> Option<String> {
     Some(name.strip_prefix("AnsiballZ_").unwrap_or(name).to_owned())
 }
 
-fn no_such_module(modules: &[Module]) -> String {
+fn no_such_module(wanted: Option<&str>, modules: &[Module]) -> String {
     let names: Vec<&str> = modules.iter().map(|module| module.name).collect();
-    format!("The arguments do not say which module to run. This executable holds: {}.", names.join(", "))
+    let why = match wanted {
+        Some(name) => format!("There is no module {name}."),
+        None => "The arguments do not say which module to run.".to_owned(),
+    };
+    format!("{why} This executable holds: {}.", names.join(", "))
 }
 
 fn print_once(report: Report) -> ExitCode {

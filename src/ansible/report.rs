@@ -59,7 +59,7 @@ impl Report {
         }
     }
 
-    /// Prints it. A reader that has gone away is no reason to fail louder.
+    /// Prints it. Where nobody takes it, nothing more is said, but the status tells that the result is lost.
     pub(super) fn print(mut self) -> ExitCode {
         let failed = self.result.get("failed") == Some(&Value::Bool(true));
         if !self.secrets.is_empty() {
@@ -71,8 +71,8 @@ impl Report {
         let mut text = Value::Object(self.result).to_string();
         text.push('\n');
         let mut output = io::stdout().lock();
-        let _reader_gone = output.write_all(text.as_bytes()).and_then(|()| output.flush());
-        if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        let printed = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        if failed || printed.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 }
 

@@ -1,11 +1,11 @@
 //! A file as a place: locked, checked beforehand, replaced in one step, read back.
 //!
 //! Beside `NAME` may stand `.NAME.tokensmith.lock` (empty, keeps two runs apart), `.NAME.tokensmith.json` (the note) and, while a run is at work or
-//! after it was killed, `.NAME.tokensmith.new` (the next content).
+//! after it was killed, `.NAME.tokensmith.new` (the next content) and `.NAME.tokensmith.note` (the next note).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -211,7 +211,7 @@ impl FilePlace {
     /// Removes the file, its note and what a killed run may have left. Says whether there was a file.
     pub fn remove(&self, _lock: &Lock) -> Result<bool, PlaceError> {
         let existed = remove_if_there(&self.path).map_err(|error| self.cannot("it cannot be removed", &error))?;
-        for beside in ["json", "new"] {
+        for beside in ["json", "note", "new"] {
             remove_if_there(&self.beside(beside))
                 .map_err(|error| self.cannot("what stands beside it cannot be removed", &error))?;
         }
@@ -229,13 +229,12 @@ impl FilePlace {
     pub fn write_note(&self, _lock: &Lock, note: &Note) -> Result<(), PlaceError> {
         let cannot = |error: io::Error| self.cannot("its note cannot be written beside it", &error);
         let text = serde_json::to_vec_pretty(note).map_err(|error| cannot(error.into()))?;
-        let mut file = tempfile::Builder::new()
-            .prefix(&format!(".{}.tokensmith.note.", self.name))
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(&self.folder)
-            .map_err(cannot)?;
-        file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(cannot)?;
-        file.persist(self.beside("json")).map_err(|error| cannot(error.error))?;
+        // Always the same name, so that what a killed run left of it is replaced by the next.
+        let next = self.beside("note");
+        remove_if_there(&next).map_err(cannot)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next).map_err(cannot)?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(cannot)?;
+        fs::rename(&next, self.beside("json")).map_err(cannot)?;
         self.sync_folder()
     }
 
@@ -407,6 +406,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use serde_json::json;
 
     use super::*;
@@ -543,6 +544,17 @@ mod tests {
         assert_eq!(place.clone().owner(Some("0"), Some("root")).unwrap().owner, Some(Uid::ROOT));
         let error = place.owner(Some("nobody-of-this-name"), None).unwrap_err().to_string();
         assert_eq!(error, "owner 'nobody-of-this-name' is not known on this host");
+    }
+
+    #[test]
+    fn a_note_that_a_killed_run_began_is_replaced_by_the_next() {
+        let (folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        let lock = place.lock().unwrap();
+        fs::write(place.beside("note"), "{").unwrap();
+        place.write_note(&lock, &Note::default()).unwrap();
+        assert_eq!(place.note(), Some(Note::default()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "the file, its lock and its note");
     }
 
     #[test]

@@ -172,7 +172,9 @@ impl Realm {
         let answer = self.client.send(&Request::get(self.endpoint("userinfo")).bearer(access_token)?).await?;
         let challenge = answer.header("www-authenticate").unwrap_or_default();
         match answer.status() {
-            200 => Ok(Proof::Full),
+            // Where the client wants it signed, it comes as a JWT.
+            200 if Claims::of(&Secret::new(answer.text())).is_some() => Ok(Proof::Full),
+            200 => Ok(answer.expect_json::<UserInformation>().map(|_| Proof::Full)?),
             403 if challenge.contains("insufficient_scope") => Ok(Proof::WithoutSession),
             401 | 403 => Err(Refusal::of_proof(answer.status(), challenge).into()),
             _ => Err(self.no_answer_of_keycloak(&answer)),
@@ -262,6 +264,13 @@ impl TokenBody {
             asked_at,
         }
     }
+}
+
+/// Of the user information what is always there. A login page or a proxy answers 200 as well.
+#[derive(Deserialize)]
+struct UserInformation {
+    #[serde(rename = "sub")]
+    _sub: String,
 }
 
 #[derive(Deserialize)]

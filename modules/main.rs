@@ -24,3 +24,47 @@ macro_rules! module {
     };
 }
 use module;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+    use tokensmith::ansible::Task;
+    use tokensmith::ansible::specification::{Kind, ProcessEnvironment, Specification};
+
+    use super::*;
+
+    #[test]
+    fn every_option_of_the_documentation_is_a_field_of_the_struct() {
+        for module in MODULES {
+            let specification: Specification = serde_json::from_str(module.specification).unwrap();
+            for (name, option) in &specification.options().by_name {
+                // A raw option takes anything, so nothing shows whether it is looked at.
+                if option.kind == Kind::Raw {
+                    continue;
+                }
+                let mut parameters = specification.check(Map::new(), &ProcessEnvironment).parameters;
+                parameters.insert(name.clone(), json!([[0]]));
+                let error = error_of(module, parameters);
+                assert!(error.contains("invalid type: sequence"), "{} {name}: {error}", module.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_the_struct_is_an_option_of_the_documentation() {
+        for module in MODULES {
+            let specification: Specification = serde_json::from_str(module.specification).unwrap();
+            let parameters = specification.check(Map::new(), &ProcessEnvironment).parameters;
+            let error = error_of(module, parameters);
+            assert!(!error.contains("missing field") && !error.contains("invalid type"), "{}: {error}", module.name);
+        }
+    }
+
+    /// How a module fails that gets only defaults, and perhaps something wrong: before it does anything.
+    fn error_of(module: &Module, parameters: Map<String, Value>) -> String {
+        let task = Task::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let outcome = runtime.block_on((module.run)(&task, parameters.into()));
+        outcome.err().map(|error| format!("{error:#}")).unwrap_or_default()
+    }
+}

@@ -41,6 +41,21 @@ pub struct Connection {
     pub allow_http: bool,
 }
 
+impl Default for Connection {
+    /// The defaults of the options.
+    fn default() -> Self {
+        Self {
+            validate_certs: true,
+            ca_path: None,
+            client_cert: None,
+            client_key: None,
+            request_timeout: 30.0,
+            use_proxy: true,
+            allow_http: false,
+        }
+    }
+}
+
 /// A client for one server.
 pub struct Client {
     inner: reqwest::Client,
@@ -332,15 +347,6 @@ mod tests {
     }
 
     fn client(allow_http: bool) -> Client {
-        Client::new(&Connection {
-            validate_certs: false,
-            ca_path: None,
-            client_cert: None,
-            client_key: None,
-            request_timeout: 1.0,
-            use_proxy: false,
-            allow_http,
-        })
-        .unwrap()
+        Client::new(&Connection { allow_http, ..Connection::default() }).unwrap()
     }
 }

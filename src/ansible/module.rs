@@ -27,11 +27,13 @@ pub type Running<'task> = Pin<Box<dyn Future<Output = Result<Outcome>> + 'task>>
 /// Arguments that passed the specification.
 pub struct Parameters(Map<String, Value>);
 
-impl Parameters {
-    pub(super) fn new(checked: Map<String, Value>) -> Self {
+impl From<Map<String, Value>> for Parameters {
+    fn from(checked: Map<String, Value>) -> Self {
         Self(checked)
     }
+}
 
+impl Parameters {
     /// The module's own struct, from which on no string has a meaning to be guessed. An error names the option.
     pub fn options<Options: DeserializeOwned>(self) -> Result<Options> {
         serde_path_to_error::deserialize(Value::Object(self.0)).map_err(|error| {

@@ -11,7 +11,7 @@ use super::arguments::Arguments;
 use super::command::{self, Called};
 use super::report::Report;
 use super::specification::{Checked, ProcessEnvironment, Specification};
-use super::{Module, Outcome, Parameters, Task};
+use super::{Module, Outcome, Task};
 use crate::secret::Secret;
 
 /// Runs the module that the program was called for.
@@ -85,7 +85,7 @@ fn play(module: &Module, task: &Task, checked: Checked) -> Outcome {
         Ok(runtime) => runtime,
         Err(error) => return anyhow::Error::from(error).context("the program cannot wait for the network").into(),
     };
-    runtime.block_on((module.run)(task, Parameters::new(checked.parameters))).unwrap_or_else(Outcome::from)
+    runtime.block_on((module.run)(task, checked.parameters.into())).unwrap_or_else(Outcome::from)
 }
 
 fn engine_name(arguments: &Arguments) -> Option<String> {

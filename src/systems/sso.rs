@@ -344,15 +344,6 @@ mod tests {
     }
 
     fn client() -> Client {
-        let connection = Connection {
-            validate_certs: false,
-            ca_path: None,
-            client_cert: None,
-            client_key: None,
-            request_timeout: 1.0,
-            use_proxy: false,
-            allow_http: false,
-        };
-        Client::new(&connection).unwrap()
+        Client::new(&Connection::default()).unwrap()
     }
 }

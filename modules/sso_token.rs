@@ -50,6 +50,10 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     }
     let realm = Realm::new(Client::new(&options.connection)?, &options.token_url)?;
     let destination = Destination::new(&options.hand_over)?;
+    if matches!(options.state, State::Present) && (options.hand_over.returns_token() || options.offline_token.is_some())
+    {
+        task.refuse_public_secret()?;
+    }
     match (&options.client_secret, &options.state) {
         (Some(secret), State::Present) => {
             service_account(&Job { task, options: &options, realm, destination }, secret).await

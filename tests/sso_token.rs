@@ -655,6 +655,29 @@ fn ten_runs_at_once_on_one_file_lose_nothing() {
 }
 
 #[test]
+fn an_asynchronous_task_is_refused_before_it_would_return_a_token() {
+    let scene = Scene::new();
+    let file = scene.offline_token_file();
+    let cases = [
+        (json!({ "offline_token_file": file }), true),
+        (json!({ "offline_token_file": file, "dest": scene.path("access"), "return_token": true }), true),
+        (json!({ "offline_token": read(&file), "dest": scene.path("access") }), true),
+        (json!({ "offline_token_file": file, "dest": scene.path("access") }), false),
+    ];
+    for (options, refused) in cases {
+        let mut options = scene.options(options);
+        options["_tokensmith_module"] = json!("sso_token");
+        let mut command = executable::command();
+        command.arg("-").env("ANSIBLE_ASYNC_DIR", "/nonexistent");
+        let run =
+            executable::Run::from_output(&executable::run_with_input(&mut command, options.to_string().as_bytes()));
+        assert_eq!(run.failed(), refused, "{run}");
+        assert_eq!(run.message().contains("leave async out"), refused, "{run}");
+        assert_eq!(scene.sandbox.records().all().is_empty(), refused);
+    }
+}
+
+#[test]
 fn without_checking_certificates_every_result_warns() {
     let scene = Scene::new();
     let run = scene

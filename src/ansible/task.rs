@@ -1,6 +1,9 @@
 //! The task that a module runs for.
 
 use std::cell::RefCell;
+use std::env;
+
+use anyhow::{Result, bail};
 
 use super::report::Report;
 use crate::secret::{Scrubber, Secret};
@@ -32,6 +35,19 @@ impl Task {
     /// Remembers a secret that came in, so that no message repeats it. The task's own secret options are known already.
     pub fn learn(&self, secret: &Secret) {
         self.scrubber.borrow_mut().learn(secret);
+    }
+
+    /// Refuses to go on where the result would hold a secret and lie in a file that everybody on the host may read, as it does under `async`.
+    ///
+    /// The action plugin refuses this before the module is sent; it does not see a secret that comes from the target's environment.
+    pub fn refuse_public_secret(&self) -> Result<()> {
+        if env::var_os("ANSIBLE_ASYNC_DIR").is_none() {
+            return Ok(());
+        }
+        bail!(
+            "with async the result would lie in a file that everybody on this host may read, with a token in it; let tokens be read from and \
+             written to files, or leave async out"
+        )
     }
 
     pub(super) fn scrub(&self, report: &mut Report) {

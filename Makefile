@@ -1,7 +1,7 @@
 # What each target does is in scripts/. ARCHES: the architectures to build for; this machine's own unless said otherwise.
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench check build dist clean
-export ARCHES REAL
+export ARCHES REAL BENCH_README
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -12,7 +12,7 @@ demo: ## build, install and run the collection against a stand-in of Red Hat SSO
 test: ## everything: check, Rust, playbooks, real servers (REAL=1: a real server that is missing is a failure)
 	@scripts/test.sh
 
-bench: ## the time of a task, side by side with the usual ways
+bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: the table goes into the README)
 	@scripts/bench.sh
 
 check: ## format, lints, documentation

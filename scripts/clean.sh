@@ -4,5 +4,5 @@
 
 cd "$ROOT"
 cargo clean --quiet
-rm -rf dist .demo
+rm -rf dist .demo.*
 say "toolchains and venvs are kept in $CACHE"

@@ -1,9 +1,26 @@
 #!/usr/bin/env bash
-# test.sh: everything. With REAL=1 a real server that cannot be had is a failure; without, its tests are skipped with a line.
+# test.sh [ARGUMENT…]: everything; or, without the checks, what `cargo test` makes of the arguments.
+# With REAL=1 a real server that cannot be had is a failure; without, its tests are skipped with a line.
 . "$(dirname "$0")/common.sh"
 
+# What some tests call besides. Where it cannot be installed here, the test that misses it says so.
+install_programs() {
+  local program missing=()
+  for program; do
+    command -v "$program" >/dev/null || missing+=("$program")
+  done
+  if [ ${#missing[@]} != 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing ${missing[*]}"
+    apt-get -qq update && apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+}
+
 cd "$ROOT"
-scripts/check.sh
+if [ $# = 0 ]; then
+  scripts/check.sh
+  set -- --workspace
+fi
+install_programs strace curl
 TOKENSMITH_TARBALL=$(scripts/build.sh)
 TOKENSMITH_VENV=$(scripts/python.sh tools)
 TOKENSMITH_CORES=$(scripts/python.sh cores)
@@ -17,4 +34,4 @@ REAL=${REAL:-}
 # Status 77: this machine lacks Java or Maven, and a line said so.
 TOKENSMITH_KEYCLOAK=$(scripts/keycloak.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
 export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_COLLECTIONS TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE TOKENSMITH_KEYCLOAK REAL
-cargo test --workspace --locked
+cargo test --locked "$@"

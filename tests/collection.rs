@@ -120,6 +120,18 @@ fn ansible_lint_passes_with_its_strictest_profile() {
 }
 
 #[test]
+fn the_changelog_is_well_formed_and_says_what_was_released() {
+    let Some(built) = Built::find() else { return };
+    let folder = TempDir::new().unwrap();
+    run(Command::new("cp").arg("-r").args(["changelogs", "galaxy.yml"].map(source)).arg(folder.path()));
+    for action in ["lint", "generate"] {
+        run(ansible(&built.tools, "antsibull-changelog").arg(action).current_dir(folder.path()));
+    }
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap();
+    assert_eq!(read(folder.path().join("CHANGELOG.md")), read(source("CHANGELOG.md")));
+}
+
+#[test]
 fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
     let Some(built) = Built::find() else { return };
     let architecture = env::consts::ARCH;

@@ -2,6 +2,9 @@
 //!
 //! `xtask package [--static] EXECUTABLE…` stages the collection in `dist/stage`, packs it, and prints the tarball's path.
 //! An executable is named `tokensmith_ARCHITECTURE`. With `--static`, one that needs a library of its host is refused.
+//!
+//! `xtask bench [--readme] TARBALL VENV SANDBOX FIGURES` measures what a task costs, prints a table, and leaves the figures
+//! in the file FIGURES. With `--readme` the table goes into the README too.
 
 use std::{
     env,
@@ -11,8 +14,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::galaxy::Galaxy;
+use crate::{bench::Bench, galaxy::Galaxy};
 
+mod bench;
 mod elf;
 mod galaxy;
 mod stage;
@@ -26,7 +30,11 @@ fn main() -> Result<()> {
             let only_static = arguments.next_if(|argument| argument == "--static").is_some();
             package(&arguments.map(PathBuf::from).collect::<Vec<_>>(), only_static)
         }
-        _ => bail!("usage: xtask package [--static] EXECUTABLE…"),
+        Some("bench") => {
+            let readme = arguments.next_if(|argument| argument == "--readme").is_some();
+            bench(&arguments.map(PathBuf::from).collect::<Vec<_>>(), readme)
+        }
+        _ => bail!("usage: {PACKAGE}\n       {BENCH}"),
     }
 }
 
@@ -39,13 +47,27 @@ fn package(executables: &[PathBuf], only_static: bool) -> Result<()> {
             executable.display()
         );
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")?;
+    let root = root()?;
     let galaxy = Galaxy::read(&root.join("galaxy.yml"))?;
     let collection = stage::stage(root, &galaxy, executables)?;
     let path = tarball::write(&collection, &galaxy, &root.join("dist"))?;
     writeln!(io::stdout(), "{}", path.display())?;
     Ok(())
 }
+
+fn bench(paths: &[PathBuf], readme: bool) -> Result<()> {
+    let [tarball, venv, sandbox, figures] = paths else { bail!("usage: {BENCH}") };
+    let [tarball, venv, sandbox, figures] = [tarball, venv, sandbox, figures].map(PathBuf::clone);
+    let root = root()?;
+    Bench { tarball, venv, sandbox, figures }.run(root, readme.then(|| root.join("README.md")).as_deref())
+}
+
+fn root() -> Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")
+}
+
+const PACKAGE: &str = "xtask package [--static] EXECUTABLE…";
+const BENCH: &str = "xtask bench [--readme] TARBALL VENV SANDBOX FIGURES";
 
 #[cfg(test)]
 mod tests;

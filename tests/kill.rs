@@ -133,7 +133,8 @@ fn disturb_everywhere(realm: &str, beginning: Beginning, disturbance: Disturbanc
 }
 
 fn cut_everywhere() -> Tally {
-    let faults: [(&str, fn() -> Fault); 8] = [
+    type Make = fn() -> Fault;
+    let faults: [(&str, Make); 8] = [
         ("cut", Fault::cut),
         ("lost answer", Fault::lost_answer),
         ("cut body", Fault::cut_body),

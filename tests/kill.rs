@@ -1,7 +1,7 @@
 //! No token is lost, wherever a run of sso_token is killed and whatever becomes of its requests.
 //!
-//! A run is traced once; then it is made again for every system call on files or the network that it made, and killed just before that call. After
-//! each, the same task is run again undisturbed: it must put everything right, or, where the server lets an offline token be used once and the answer
+//! A run is traced once; then it is made again for every system call on files or the network that it made, and killed just before that call, or the
+//! call fails. After each, the same task is run again undisturbed: it must put everything right, or, where the server lets an offline token be used once and the answer
 //! with its successor never reached this host, say so.
 
 use std::collections::HashMap;
@@ -30,24 +30,32 @@ fn no_token_is_lost_wherever_a_run_is_killed_or_cut_off() {
         ("rotating", Beginning::Renewal),
         ("rotating", Beginning::Revocation),
     ] {
-        killed.add(kill_everywhere(realm, beginning));
+        killed.add(disturb_everywhere(realm, beginning, Disturbance::Kill));
     }
+    let failed = disturb_everywhere("rotating", Beginning::First, Disturbance::Failure);
     let cut = cut_everywhere();
-    let lost: Vec<String> = killed.lost.iter().chain(&cut.lost).cloned().collect();
+    let lost = [&killed.lost[..], &failed.lost, &cut.lost].concat();
+    let unavoidable = killed.unavoidable + failed.unavoidable + cut.unavoidable;
     // Not by a macro: this line is for those who run the tests, not only for those who see one fail.
     let _ = writeln!(
         io::stderr(),
-        "{}\nkill points: {}, network cuts: {}, lost: {}, unavoidable: {} (of them {} kills; {} s)",
-        lost.join("\n"),
+        "kill points: {}, network cuts: {}, lost: {}, unavoidable: {unavoidable}, failed calls: {} (in {} s)",
         killed.points,
         cut.points,
         lost.len(),
-        killed.unavoidable + cut.unavoidable,
-        killed.unavoidable,
+        failed.points,
         begun.elapsed().as_secs()
     );
     assert!(lost.is_empty(), "{}", lost.join("\n"));
-    assert!(killed.unavoidable > 0 && cut.unavoidable > 0, "a server that forgives nothing must have been met");
+    for tally in [killed, failed, cut] {
+        assert!(tally.unavoidable > 0, "a server that forgives nothing must have been met");
+        assert!(
+            tally.unavoidable * 10 < tally.points,
+            "{} of {} losses cannot all be unavoidable",
+            tally.unavoidable,
+            tally.points
+        );
+    }
 }
 
 /// What there is before the run.
@@ -59,6 +67,15 @@ enum Beginning {
     Renewal,
     /// The same, and the session is to be revoked.
     Revocation,
+}
+
+/// What happens to a system call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Disturbance {
+    /// The run is killed just before it.
+    Kill,
+    /// It fails, as with a broken disk or network.
+    Failure,
 }
 
 #[derive(Default)]
@@ -92,29 +109,22 @@ enum Verdict {
     Unavoidable,
 }
 
-fn kill_everywhere(realm: &str, beginning: Beginning) -> Tally {
+fn disturb_everywhere(realm: &str, beginning: Beginning, disturbance: Disturbance) -> Tally {
     let scene = Scene::in_realm(realm);
     let rehearsal = Case::new(&scene, "rehearsal", beginning);
     let trace = Trace::of(&rehearsal, None);
-    assert!(trace.status.success(), "{realm}: the undisturbed run failed: {}", read(&rehearsal.folder.join("result")));
+    assert!(trace.status.success(), "{realm}: the undisturbed run failed: {}", read(&rehearsal.result()));
     let points = trace.points(&rehearsal.arguments);
-    let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
-    std::thread::scope(|threads| {
-        for _ in 0..WORKERS {
-            threads.spawn(|| {
-                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let case = Case::new(&scene, &format!("{}-{}", point.call, point.nth), beginning);
-                    let trace = Trace::of(&case, Some(point));
-                    // Packets come in other portions now and then, so that a run ends without having met its point.
-                    if trace.status.signal() == Some(SIGKILL) {
-                        let verdict = case.verdict(|| realm == "rotating" && trace.was_waiting_for_the_answer());
-                        tally.lock().unwrap().count(verdict.map_err(|why| {
-                            format!("{realm}, {beginning:?}, killed before {} number {}: {why}", point.call, point.nth)
-                        }));
-                    }
-                }
-            });
+    for_each_at_once(&points, |point| {
+        let case = Case::new(&scene, &format!("{}-{}", point.call, point.nth), beginning);
+        let trace = Trace::of(&case, Some((point, disturbance)));
+        // Packets come in other portions now and then, so that a run ends without having met its point.
+        if trace.was_met(disturbance) {
+            let verdict = trace.verdict(&case, disturbance);
+            let why =
+                |why| format!("{realm}, {beginning:?}, {disturbance:?} at {} number {}: {why}", point.call, point.nth);
+            tally.lock().unwrap().count(verdict.map_err(why));
         }
     });
     let tally = tally.into_inner().unwrap();
@@ -123,7 +133,8 @@ fn kill_everywhere(realm: &str, beginning: Beginning) -> Tally {
 }
 
 fn cut_everywhere() -> Tally {
-    let faults: [(&str, fn() -> Fault); 8] = [
+    type Make = fn() -> Fault;
+    let faults: [(&str, Make); 8] = [
         ("cut", Fault::cut),
         ("lost answer", Fault::lost_answer),
         ("cut body", Fault::cut_body),
@@ -146,31 +157,35 @@ fn cut_everywhere() -> Tally {
         "/revoke" => *beginning == Beginning::Revocation,
         _ => true,
     });
-    let next = AtomicUsize::new(0);
     let tally = Mutex::new(Tally::default());
+    for_each_at_once(&cases, |(realm, beginning, path, name, fault)| {
+        let scene = Scene::in_realm(realm);
+        let case = Case::new(&scene, "case", *beginning);
+        scene.sandbox.faults().add(fault().path(*path));
+        let first = case.run();
+        scene.sandbox.faults().clear();
+        let mut verdict = case.verdict(|| *realm == "rotating" && *path == "/token" && **name != "cut");
+        // The answer to a revocation is nothing but a status, and what counts is the proof that follows.
+        if !first.failed() && *path != "/revoke" {
+            verdict = Err("the run did not notice".to_owned());
+        }
+        let why = |why| format!("{realm}, {beginning:?}, {path}, {name}: {why}; the first run said {first}");
+        tally.lock().unwrap().count(verdict.map_err(why));
+    });
+    tally.into_inner().unwrap()
+}
+
+fn for_each_at_once<T: Sync>(items: &[T], action: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
     std::thread::scope(|threads| {
         for _ in 0..WORKERS {
             threads.spawn(|| {
-                while let Some((realm, beginning, path, name, fault)) = cases.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    let scene = Scene::in_realm(realm);
-                    let case = Case::new(&scene, "case", *beginning);
-                    scene.sandbox.faults().add(fault().path(*path));
-                    let first = case.run();
-                    scene.sandbox.faults().clear();
-                    let mut verdict = case.verdict(|| *realm == "rotating" && *path == "/token" && **name != "cut");
-                    // The answer to a revocation is nothing but a status, and what counts is the proof that follows.
-                    if !first.failed() && *path != "/revoke" {
-                        verdict = Err(format!("the run did not notice: {first}"));
-                    }
-                    tally.lock().unwrap().count(verdict.map_err(|why| {
-                        format!("{realm}, {beginning:?}, {path}, {name}: {why}; the first run said {first}")
-                    }));
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    action(item);
                 }
             });
         }
     });
-    tally.into_inner().unwrap()
 }
 
 /// One task with files of its own.
@@ -207,6 +222,11 @@ impl<'a> Case<'a> {
 
     fn run(&self) -> Run {
         executable::module("sso_token", &self.task)
+    }
+
+    /// Where a traced run writes its result.
+    fn result(&self) -> PathBuf {
+        self.folder.join("result")
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -292,14 +312,18 @@ struct Trace {
 }
 
 impl Trace {
-    fn of(case: &Case<'_>, kill: Option<&Point>) -> Self {
+    fn of(case: &Case<'_>, disturbed: Option<(&Point, Disturbance)>) -> Self {
         let log = case.folder.join("trace");
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-y", "-s", "0", "-e", "signal=none", "-e"]).arg(format!("trace={CALLS}"));
-        if let Some(Point { call, nth }) = kill {
-            command.arg("-e").arg(format!("inject={call}:signal=SIGKILL:when={nth}"));
+        if let Some((Point { call, nth }, disturbance)) = disturbed {
+            let what = match disturbance {
+                Disturbance::Kill => "signal=SIGKILL",
+                Disturbance::Failure => "error=EIO",
+            };
+            command.arg("-e").arg(format!("inject={call}:{what}:when={nth}"));
         }
-        let result = fs::File::create(case.folder.join("result")).unwrap();
+        let result = fs::File::create(case.result()).unwrap();
         let status = command
             .arg("-o")
             .arg(&log)
@@ -310,8 +334,41 @@ impl Trace {
             .stdin(Stdio::null())
             .stdout(result)
             .status()
-            .expect("strace is needed to kill a run at a given system call (on Debian, Ubuntu and Fedora: the package strace)");
+            .unwrap_or_else(|error| panic!("strace, which kills a run at a given system call, cannot be started ({error}); install the package strace"));
         Self { status, lines: read(&log).lines().map(str::to_owned).collect() }
+    }
+
+    fn was_met(&self, disturbance: Disturbance) -> bool {
+        match disturbance {
+            Disturbance::Kill => self.status.signal() == Some(SIGKILL),
+            Disturbance::Failure => self.failed_call().is_some(),
+        }
+    }
+
+    fn failed_call(&self) -> Option<&String> {
+        self.lines.iter().find(|line| line.ends_with("(INJECTED)"))
+    }
+
+    fn verdict(&self, case: &Case<'_>, disturbance: Disturbance) -> Result<Verdict, String> {
+        if disturbance == Disturbance::Failure {
+            let result: Value = serde_json::from_str(&read(&case.result())).unwrap_or_default();
+            if !result.is_object() && !self.failed_call().is_some_and(|line| line.contains("/result>")) {
+                return Err("there is no result".to_owned());
+            }
+            // What cannot be written is returned, and the message says so.
+            let returned = result["offline_token"].as_str().unwrap_or_default();
+            if case.scene.realm.offline_token_is_alive(returned) {
+                let told = result["msg"].as_str().unwrap_or_default().contains("it is in the result as offline_token");
+                return if told {
+                    Ok(Verdict::Kept)
+                } else {
+                    Err(format!("the message does not tell of the token: {}", result["msg"]))
+                };
+            }
+        }
+        let verdict =
+            case.verdict(|| case.scene.realm.url().ends_with("/rotating") && self.was_waiting_for_the_answer());
+        verdict.map_err(|why| format!("{why}; the disturbed run said {}", read(&case.result())))
     }
 
     /// Every call after the arguments were read.

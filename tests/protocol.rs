@@ -118,7 +118,7 @@ fn closed_standard_output_and_error_are_survived() {
 
 #[test]
 fn a_panic_is_one_result_without_its_text() {
-    for way in ["text", "unwrap", "payload", "thread", "after a warning"] {
+    for way in ["text", "unwrap", "slice", "payload", "thread", "after a warning"] {
         let arguments = json!({ "_ansible_module_name": "panics", "way": way, "secret": "hunter2-hunter2" });
         let run = Run::from_output(&executable::run_with_input(
             Command::new(PANICS).arg("-"),

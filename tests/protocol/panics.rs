@@ -21,7 +21,8 @@ async fn run(task: &Task, parameters: Parameters) -> Result<Outcome> {
     let secret = options.secret.reveal().to_owned();
     match options.way.as_str() {
         "text" => panic!("the token {secret} is wrong"),
-        "unwrap" => Err::<(), _>(secret).unwrap(),
+        "unwrap" => refused(secret).unwrap(),
+        "slice" => assert!(secret[1000..].is_empty()),
         "payload" => std::panic::panic_any(secret),
         "thread" => {
             // Whoever waits for it gets no second word in.
@@ -36,6 +37,10 @@ async fn run(task: &Task, parameters: Parameters) -> Result<Outcome> {
         _ => {}
     }
     Ok(Outcome::default().secret("token", &options.secret))
+}
+
+fn refused(secret: String) -> Result<(), String> {
+    Err(secret)
 }
 
 #[derive(serde::Deserialize)]

@@ -6,6 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokensmith_sandbox::Fault;
 use tokensmith_tests::executable;
@@ -576,6 +578,19 @@ fn a_lost_answer_leaves_the_old_token_and_the_next_run_tells() {
 }
 
 #[test]
+fn a_newer_token_that_a_killed_run_left_is_used_though_the_stored_one_has_ended() {
+    let scene = Scene::new();
+    let file = scene.offline_token_file();
+    let ended = read(&file);
+    scene.sso_token(json!({ "offline_token_file": file })).succeeded();
+    // As a run leaves it that is killed between writing and renaming.
+    fs::rename(&file, scene.path(".offline_token.tokensmith.new")).unwrap();
+    fs::write(&file, with_end_in_the_past(&ended)).unwrap();
+    scene.sso_token(json!({ "offline_token_file": file })).succeeded();
+    assert!(scene.realm.offline_token_is_alive(&read(&file)));
+}
+
+#[test]
 fn a_token_that_is_not_proven_is_not_handed_over_but_the_offline_token_is_kept() {
     let scene = Scene::in_realm("rotating");
     let (file, access) = (scene.offline_token_file(), scene.path("access"));
@@ -789,6 +804,15 @@ fn expired_token(scene: &Scene) -> String {
     let token = scene.offline_token();
     scene.sandbox.clock().advance(3600 * 24 * 40);
     token
+}
+
+/// The same token with an end in the past; its signature does not matter to who cannot check it.
+fn with_end_in_the_past(token: &str) -> String {
+    let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
+    let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(&parts[1]).unwrap()).unwrap();
+    claims["exp"] = json!(1_700_000_000);
+    parts[1] = URL_SAFE_NO_PAD.encode(claims.to_string());
+    parts.join(".")
 }
 
 fn online_token(token_url: &str, scene: &Scene) -> String {

@@ -145,7 +145,7 @@ impl<'a> Store<'a> {
     }
 
     /// The token, which must be there.
-    pub(super) fn read(&self) -> Result<Secret> {
+    fn stored(&self) -> Result<Secret> {
         self.look()?.ok_or_else(|| match self {
             Self::Given(_) => anyhow!("the offline token is empty"),
             Self::File(place) => anyhow!(
@@ -179,17 +179,27 @@ impl<'a> Store<'a> {
     }
 
     /// The newest token: the stored one, or a later one that a killed run had received and written but not put in place.
+    pub(super) fn read(&self) -> Result<Secret> {
+        let stored = self.stored()?;
+        Ok(self.left_behind(&stored)?.unwrap_or(stored))
+    }
+
+    /// The same, and puts it in place.
     pub(super) fn recover(&self, lock: Option<&Lock>) -> Result<Secret> {
-        let stored = self.read()?;
-        let (Self::File(place), Some(lock)) = (self, lock) else { return Ok(stored) };
-        let Some(left) = place.left_behind(lock)?.and_then(|content| text(&content).ok()) else { return Ok(stored) };
-        let Some(claims) = Claims::of(&left) else { return Ok(stored) };
-        let left = OfflineToken { secret: left, client_id: String::new(), claims };
-        if !left.is_later_than(&stored) {
+        let stored = self.stored()?;
+        let (Self::File(place), Some(lock), Some(later)) = (self, lock, self.left_behind(&stored)?) else {
             return Ok(stored);
-        }
+        };
         place.put_left_behind_in_place(lock)?;
-        Ok(left.secret)
+        Ok(later)
+    }
+
+    fn left_behind(&self, stored: &Secret) -> Result<Option<Secret>> {
+        let Self::File(place) = self else { return Ok(None) };
+        let Some(secret) = place.left_behind()?.and_then(|content| text(&content).ok()) else { return Ok(None) };
+        let claims = Claims::of(&secret).unwrap_or_default();
+        let left = OfflineToken { secret, client_id: String::new(), claims };
+        Ok(left.is_later_than(stored).then_some(left.secret))
     }
 
     pub(super) fn reserve(&self, lock: Option<&Lock>) -> Result<Option<Reserved>> {

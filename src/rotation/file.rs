@@ -182,8 +182,8 @@ impl FilePlace {
         Ok(reserved)
     }
 
-    /// The content that a killed run had written but not put in place, if there is any. The lock must be held.
-    pub fn left_behind(&self, _lock: &Lock) -> Result<Option<Zeroizing<Vec<u8>>>, PlaceError> {
+    /// The content that a killed run had written but not put in place, if there is any. While another run holds the lock, it may be half written.
+    pub fn left_behind(&self) -> Result<Option<Zeroizing<Vec<u8>>>, PlaceError> {
         Ok(self.read_beside(&self.beside("new"))?.filter(|content| !content.is_empty()))
     }
 
@@ -448,11 +448,11 @@ mod tests {
         let (_folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
         let lock = place.lock().unwrap();
-        assert!(place.left_behind(&lock).unwrap().is_none());
+        assert!(place.left_behind().unwrap().is_none());
         fs::write(place.beside("new"), "newer").unwrap();
-        assert_eq!(place.left_behind(&lock).unwrap().unwrap().as_slice(), b"newer");
+        assert_eq!(place.left_behind().unwrap().unwrap().as_slice(), b"newer");
         drop(place.reserve(&lock, 3).unwrap());
-        assert!(place.left_behind(&lock).unwrap().is_none());
+        assert!(place.left_behind().unwrap().is_none());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use base64::Engine as _;
@@ -437,6 +438,66 @@ fn bad_arguments_are_refused_with_the_sentences_of_ansible() {
 }
 
 #[test]
+fn a_token_file_that_cannot_be_read_is_named_with_the_reason() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path("folder")).unwrap();
+    fs::write(scene.path("binary"), [0xff, 0xfe, 0x00]).unwrap();
+    fs::write(scene.path("large"), vec![b'x'; 5 * 1024 * 1024]).unwrap();
+    symlink(scene.offline_token_file(), scene.path("link")).unwrap();
+    for (name, why) in [
+        ("folder", "it is a directory"),
+        ("binary", "does not hold text"),
+        ("large", "is larger than 4 MiB"),
+        ("link", "it is a symbolic link, which is not followed"),
+        ("missing/token", "does not exist; make it first"),
+    ] {
+        let run = scene.sso_token(json!({ "offline_token_file": scene.path(name) }));
+        assert!(
+            run.failed() && run.message().starts_with("offline_token_file ") && run.message().contains(why),
+            "{why}: {run}"
+        );
+    }
+    assert_eq!(scene.sandbox.records().all().len(), 0);
+}
+
+#[test]
+fn what_the_user_of_the_task_may_not_read_or_write_is_told_before_anything_is_sent() {
+    let scene = Scene::new();
+    let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let program = folder.path().join("tokensmith");
+    fs::copy(executable::path(), &program).unwrap();
+    let unreadable = folder.path().join("unreadable");
+    fs::write(&unreadable, scene.offline_token()).unwrap();
+    fs::set_permissions(&unreadable, fs::Permissions::from_mode(0o000)).unwrap();
+    let readable = folder.path().join("readable");
+    fs::write(&readable, scene.offline_token()).unwrap();
+    fs::set_permissions(&readable, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    let ca_path = folder.path().join("unreadable");
+    for options in [
+        json!({ "offline_token_file": unreadable }),
+        json!({ "offline_token_file": readable }),
+        json!({ "offline_token_file": readable, "_ansible_check_mode": true }),
+        json!({ "offline_token": scene.offline_token(), "dest": folder.path().join("access") }),
+        json!({ "offline_token": scene.offline_token(), "ca_path": ca_path }),
+    ] {
+        let mut options = scene.options(options);
+        // The scene's own authority lies in a folder that only the user of the tests can read.
+        if options["ca_path"] != json!(ca_path) {
+            options["ca_path"] = Value::Null;
+            options["validate_certs"] = json!(false);
+        }
+        options["_tokensmith_module"] = json!("sso_token");
+        let mut command = as_another_user(&program);
+        let run =
+            executable::Run::from_output(&executable::run_with_input(command.arg("-"), options.to_string().as_bytes()));
+        let told = run.message().to_lowercase();
+        assert!(run.failed() && told.contains("permission denied"), "{run}");
+    }
+    assert_eq!(scene.sandbox.records().all().len(), 0);
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_found_before_the_token_is_used() {
     let scene = Scene::in_realm("rotating");
     let file = scene.offline_token_file();
@@ -729,6 +790,16 @@ fn the_same_is_done_as_a_plain_command() {
     executable::Run::from_output(&executable::command_line(&words)).succeeded();
 }
 
+/// The program as a user who is not root, whom permissions would not stop.
+fn as_another_user(program: &Path) -> Command {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    command
+}
+
 fn aged(scene: &Scene, seconds: i64) -> Value {
     let token = scene.offline_token();
     scene.sandbox.clock().advance(seconds);
@@ -817,7 +888,7 @@ fn with_end_in_the_past(token: &str) -> String {
 
 fn online_token(token_url: &str, scene: &Scene) -> String {
     let fields = "grant_type=password&client_id=cloud-services&username=casey&password=casey-test-only&scope=openid";
-    let output = std::process::Command::new("curl")
+    let output = Command::new("curl")
         .args(["--silent", "--noproxy", "*", "--cacert"])
         .arg(scene.sandbox.ca_path())
         .args(["--data", fields, token_url])

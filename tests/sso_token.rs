@@ -741,12 +741,9 @@ fn an_asynchronous_task_is_refused_before_it_would_return_a_token() {
         (json!({ "offline_token_file": file, "dest": scene.path("access") }), false),
     ];
     for (options, refused) in cases {
-        let mut options = scene.options(options);
-        options["_tokensmith_module"] = json!("sso_token");
-        let mut command = executable::command();
-        command.arg("-").env("ANSIBLE_ASYNC_DIR", "/nonexistent");
-        let run =
-            executable::Run::from_output(&executable::run_with_input(&mut command, options.to_string().as_bytes()));
+        let mut options = options;
+        options["_tokensmith_async"] = json!(true);
+        let run = scene.sso_token(options);
         assert_eq!(run.failed(), refused, "{run}");
         assert_eq!(run.message().contains("leave async out"), refused, "{run}");
         assert_eq!(scene.sandbox.records().all().is_empty(), refused);

@@ -38,6 +38,8 @@ class NativeModule(ActionBase):
         executable = self._executable()
         # Ansible names the executable, not the module, in `_ansible_module_name`.
         arguments['_tokensmith_module'] = self.MODULE
+        # Whether it would return a secret from the target's environment, only the executable can tell.
+        arguments['_tokensmith_async'] = bool(self._task.async_val)
         if self._may_run_directly(executable, task_vars):
             return self._run_directly(executable, arguments, task_vars)
         # The fast path (the executable kept on the target, one round trip over ssh) will have its branch here.

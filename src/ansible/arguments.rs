@@ -18,6 +18,8 @@ pub(super) struct Arguments {
     pub(super) engine: Map<String, Value>,
     /// The module that our action plugin names.
     pub(super) module: Option<String>,
+    /// Our action plugin says that the result will lie in a job file.
+    pub(super) is_async: bool,
 }
 
 /// Why there are no arguments. None of these repeats what it read: it may hold secrets.
@@ -57,6 +59,8 @@ impl Arguments {
         for (key, value) in all {
             if key == MODULE_KEY {
                 arguments.module = value.as_str().map(str::to_owned);
+            } else if key == ASYNC_KEY {
+                arguments.is_async = value == true;
             } else if let Some(key) = key.strip_prefix("_ansible_") {
                 arguments.engine.insert(key.to_owned(), value);
             } else {
@@ -157,6 +161,7 @@ fn not_an_object(error: &serde_json::Error) -> NoArguments {
 
 /// Through an action plugin the engine names the executable; this names the module.
 const MODULE_KEY: &str = "_tokensmith_module";
+const ASYNC_KEY: &str = "_tokensmith_async";
 const USUAL_SIZE: usize = 8 * 1024;
 /// Deeper than any task, and shallow enough for the stack and for reading each level anew.
 const DEEPEST: usize = 128;

@@ -59,7 +59,7 @@ fn run(module: &Module, arguments: Arguments) -> Report {
         Ok(specification) => specification,
         Err(error) => return Report::failure(format!("The specification of {} was built wrong: {error}", module.name)),
     };
-    let task = Task::new(arguments.flag("check_mode") == Some(true), arguments.flag("diff") == Some(true));
+    let task = Task::new(&arguments);
     let invocation_wanted = arguments.flag("inject_invocation") != Some(false);
     let checked = specification.check(arguments.task, &ProcessEnvironment);
     for secret in &checked.secrets {

@@ -1,10 +1,10 @@
 //! The task that a module runs for.
 
 use std::cell::RefCell;
-use std::env;
 
 use anyhow::{Result, bail};
 
+use super::arguments::Arguments;
 use super::report::Report;
 use crate::secret::{Scrubber, Secret};
 
@@ -14,13 +14,15 @@ pub struct Task {
     /// Nothing may be changed anywhere; say what would be.
     pub check_mode: bool,
     pub(super) diff: bool,
+    is_async: bool,
     warnings: RefCell<Vec<String>>,
     scrubber: RefCell<Scrubber>,
 }
 
 impl Task {
-    pub(super) fn new(check_mode: bool, diff: bool) -> Self {
-        Self { check_mode, diff, ..Self::default() }
+    pub(super) fn new(arguments: &Arguments) -> Self {
+        let is_set = |key| arguments.flag(key) == Some(true);
+        Self { check_mode: is_set("check_mode"), diff: is_set("diff"), is_async: arguments.is_async, ..Self::default() }
     }
 
     /// Tells the user something that is not an error. Shown once, however often it is said.
@@ -41,7 +43,7 @@ impl Task {
     ///
     /// The action plugin refuses this before the module is sent; it does not see a secret that comes from the target's environment.
     pub fn refuse_public_secret(&self) -> Result<()> {
-        if env::var_os("ANSIBLE_ASYNC_DIR").is_none() {
+        if !self.is_async {
             return Ok(());
         }
         bail!(

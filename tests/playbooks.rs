@@ -127,6 +127,27 @@ fn an_asynchronous_task_hands_over_and_returns_no_secret() {
     }
 }
 
+#[test]
+fn an_asynchronous_task_does_not_use_a_token_of_the_environment_whose_successor_everybody_could_read() {
+    let installed = Installed::on_tools();
+    let scene = Scene::in_realm("rotating");
+    let token = scene.offline_token();
+    let task = format!(
+        "
+    - tokensmith.redhat.sso_token: {{dest: '{}'}}
+      async: 60
+      poll: 1
+      register: refused
+      ignore_errors: true",
+        scene.path("access").display()
+    );
+    let tasks = format!("{task}{}", registered(&["refused"], "results"));
+    let results = installed.with_environment("SSO_OFFLINE_TOKEN", &token).results(&scene, &tasks);
+    assert!(results["results"][0]["msg"].as_str().unwrap().contains("or leave async out"), "{results}");
+    assert!(scene.realm.offline_token_is_alive(&token));
+    assert_eq!(scene.realm.refreshes(), 0);
+}
+
 /// Tasks of every kind, and one that keeps what they registered under a name: secrets given and returned, changed and unchanged, failed in many ways.
 fn tasks(scene: &Scene, name: &str, way: &str) -> String {
     let given = scene.file(

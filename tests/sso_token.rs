@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -131,7 +132,7 @@ fn the_access_token_is_renewed_for_each_reason() {
     let cases: [(&str, Value, Change); 6] = [
         ("expiring", json!({ "renew_before": "15m" }), |_| {}),
         ("aged", json!({ "refresh_after": "0s", "renew_before": "1s" }), |_| {
-            thread::sleep(std::time::Duration::from_millis(1100))
+            thread::sleep(Duration::from_millis(1100))
         }),
         ("missing", json!({}), |scene| fs::write(scene.path("access"), "").unwrap()),
         ("missing", json!({}), |scene| fs::remove_file(scene.path("access")).unwrap()),
@@ -602,6 +603,20 @@ fn a_refresh_is_never_sent_twice() {
         scene.sandbox.faults().add(fault.path("/token"));
         assert!(scene.sso_token(json!({ "offline_token": scene.offline_token() })).failed());
         assert_eq!(scene.sandbox.records().to("/token").len(), 1);
+    }
+}
+
+#[test]
+fn who_has_waited_for_the_whole_time_out_is_not_made_to_wait_again() {
+    let scene = Scene::new();
+    for (path, sentence) in [("/token", "is not known"), ("/userinfo", "could not be proven")] {
+        scene.sandbox.records().clear();
+        scene.sandbox.faults().add(Fault::delay(Duration::from_secs(30)).path(path));
+        let run = scene.sso_token(json!({ "offline_token": scene.offline_token(), "request_timeout": "0.5" }));
+        assert!(run.failed() && run.message().contains("no answer within request_timeout"), "{run}");
+        assert!(run.message().contains(sentence), "{run}");
+        assert_eq!(scene.sandbox.records().to(path).len(), 1);
+        scene.sandbox.faults().clear();
     }
 }
 

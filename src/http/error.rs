@@ -53,6 +53,8 @@ pub enum HttpError {
         request: String,
         /// The cause.
         why: String,
+        /// Whether another attempt may go better.
+        passing: bool,
     },
     /// More than is read.
     #[error(
@@ -93,7 +95,7 @@ impl HttpError {
     }
 
     pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::NotSent { passing: true, .. } | Self::Lost { .. })
+        matches!(self, Self::NotSent { passing: true, .. } | Self::Lost { passing: true, .. })
     }
 
     pub(super) fn from_reqwest(request: &str, error: &reqwest::Error) -> Self {
@@ -105,8 +107,10 @@ impl HttpError {
     }
 
     pub(super) fn lost(request: &str, error: &reqwest::Error) -> Self {
-        let why = if error.is_timeout() { "no answer within request_timeout".to_owned() } else { causes(error) };
-        Self::Lost { request: request.to_owned(), why }
+        // Who has waited for so long is not made to wait as long again.
+        let passing = !error.is_timeout();
+        let why = if passing { causes(error) } else { "no answer within request_timeout".to_owned() };
+        Self::Lost { request: request.to_owned(), why, passing }
     }
 }
 
@@ -129,7 +133,7 @@ fn why_no_connection(error: &reqwest::Error) -> (String, bool) {
         return (why_not_trusted(tls), false);
     }
     if error.is_timeout() {
-        return ("it could not be opened in time; is a firewall or proxy in the way?".to_owned(), true);
+        return ("it could not be opened in time; is a firewall or proxy in the way?".to_owned(), false);
     }
     let told = causes(error);
     if told.contains("dns error") || told.contains("failed to lookup address") {

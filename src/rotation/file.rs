@@ -227,8 +227,8 @@ impl FilePlace {
 
     /// Writes the note. The lock must be held.
     ///
-    /// A kill leaves the old note or the new one. It is not synced, which would cost more than all the rest: after a power failure there may be
-    /// none, so nothing may depend on it but what a user is told.
+    /// A kill leaves the old note or the new one. It is not synced: after a power failure there may be none, so nothing may depend on it but what a
+    /// user is told.
     pub fn write_note(&self, _lock: &Lock, note: &Note) -> Result<(), PlaceError> {
         let cannot = |error: io::Error| self.cannot("its note cannot be written beside it", &error);
         let text = serde_json::to_vec_pretty(note).map_err(|error| cannot(error.into()))?;

@@ -5,12 +5,12 @@ mod offline_token;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::{Client, Connection};
-use tokensmith::rotation::{HandOver, Lock, Reason};
+use tokensmith::rotation::{HandOver, Lock, Reason, Reserved};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::sso::{Issued, Realm, Revocation};
@@ -50,8 +50,8 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     }
     let realm = Realm::new(Client::new(&options.connection)?, &options.token_url)?;
     let destination = Destination::new(&options.hand_over)?;
-    if matches!(options.state, State::Present) && (options.hand_over.returns_token() || options.offline_token.is_some())
-    {
+    let returns_token = matches!(options.state, State::Present) && options.hand_over.returns_token();
+    if returns_token || options.offline_token.is_some() {
         task.refuse_public_secret()?;
     }
     match (&options.client_secret, &options.state) {
@@ -234,18 +234,20 @@ async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
     }
     let lock = store.lock()?;
     let token = job.examine(store.recover(lock.as_ref())?)?;
+    // The proof may use the token up, so there must be room for its successor.
+    let file = store.reserve(lock.as_ref())?;
     let revocation = job.realm.revoke(&token.client_id, &token.secret).await?;
     // Revoking answers 200 whatever the token is. Using it is what tells; a dead token cannot be used up.
     match job.realm.refresh(&token.client_id, &token.secret, None).await {
         Err(error) if error.cause().is_some_and(|cause| cause.is_final()) => {
             let reason = if revocation == Revocation::Done { Reason::Forced } else { Reason::Dead };
-            drop(lock);
+            drop((file, lock));
             remove(job, store, reason, revocation == Revocation::Done, &token.client_id)
         }
         Err(error) => Err(error).context(
             "the revocation was asked for, but that the offline token is dead could not be proven; nothing was removed",
         ),
-        Ok(issued) => still_alive(job, store, lock.as_ref(), &token, &issued),
+        Ok(issued) => Ok(still_alive(job, file, &token, &issued)),
     }
 }
 
@@ -262,27 +264,19 @@ fn remove(job: &Job<'_>, store: &Store<'_>, reason: Reason, revoked: bool, clien
 }
 
 /// The server said that the session was revoked, and then let the token be used: what it answered is the newest token now.
-fn still_alive(
-    job: &Job<'_>,
-    store: &Store<'_>,
-    lock: Option<&Lock>,
-    token: &OfflineToken,
-    issued: &Issued,
-) -> Result<Outcome> {
+fn still_alive(job: &Job<'_>, file: Option<Reserved>, token: &OfflineToken, issued: &Issued) -> Outcome {
     let newest = token.succeeded_by(issued);
     job.task.learn(&issued.access_token);
     job.task.learn(&newest.secret);
-    let written = match store.reserve(lock)? {
-        Some(file) => file.hand_over(newest.secret.reveal().as_bytes()).is_ok(),
-        None => false,
-    };
-    let error = anyhow::anyhow!(
-        "the server said that the session was revoked, but its offline token still works; nothing was removed, try again"
-    );
+    let written = file.is_some_and(|file| file.hand_over(newest.secret.reveal().as_bytes()).is_ok());
     let outcome = Outcome::new(&json!({ "reason": Reason::Forced, "refreshed": true, "client_id": token.client_id }))
-        .changed(written)
-        .failed(error);
-    Ok(if written { outcome } else { outcome.secret("offline_token", &newest.secret) })
+        .changed(written);
+    let said = "the server said that the session was revoked, but its offline token still works; nothing was removed, try again";
+    if written {
+        return outcome.failed(anyhow!(said));
+    }
+    let kept = "the newest offline token is in the result as offline_token and nowhere else, store it";
+    outcome.secret("offline_token", &newest.secret).failed(anyhow!("{said}; {kept}"))
 }
 
 impl Job<'_> {

@@ -279,6 +279,21 @@ fn absent_is_not_fooled_by_a_server_that_says_200_and_does_nothing() {
 }
 
 #[test]
+fn absent_loses_no_token_on_a_full_disk() {
+    let scene = Scene::in_realm("rotating");
+    let file = scene.offline_token_file();
+    scene.sandbox.faults().add(Fault::answer(200, "application/json", "").path("/revoke"));
+    let mut options = scene.options(json!({ "offline_token_file": file, "state": "absent" }));
+    options["_tokensmith_module"] = json!("sso_token");
+    let mut command = Command::new("strace");
+    command.args(["-qq", "-o", "/dev/null", "-e", "inject=fallocate:error=ENOSPC"]).arg(executable::path()).arg("-");
+    let run = executable::Run::from_output(&executable::run_with_input(&mut command, options.to_string().as_bytes()));
+    assert!(run.failed(), "{run}");
+    let kept = [read(&file), run.text("offline_token").to_owned()];
+    assert!(kept.iter().any(|token| scene.realm.offline_token_is_alive(token)), "{run}");
+}
+
+#[test]
 fn absent_keeps_a_token_that_this_realm_does_not_know() {
     let scene = Scene::new();
     let file = scene.file("offline_token", "no-token-of-any-realm");
@@ -753,6 +768,7 @@ fn an_asynchronous_task_is_refused_before_it_would_return_a_token() {
         (json!({ "offline_token_file": file }), true),
         (json!({ "offline_token_file": file, "dest": scene.path("access"), "return_token": true }), true),
         (json!({ "offline_token": read(&file), "dest": scene.path("access") }), true),
+        (json!({ "offline_token": read(&file), "state": "absent" }), true),
         (json!({ "offline_token_file": file, "dest": scene.path("access") }), false),
     ];
     for (options, refused) in cases {

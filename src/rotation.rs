@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use file::{FilePlace, Lock, PlaceError, Reserved};
-pub use format::{Format, HandedOver};
+pub use format::{Format, FormatError, HandedOver, Login, file_stem};
 pub use note::Note;
 pub use reason::Reason;
 
@@ -53,6 +53,6 @@ impl HandOver {
 
     /// The token that stands in the place today.
     pub fn held(&self, place: &FilePlace) -> Result<Option<Secret>, PlaceError> {
-        Ok(place.read()?.and_then(|content| self.dest_format.read(&content)))
+        Ok(place.read()?.and_then(|content| self.dest_format.read(&content, None)))
     }
 }

@@ -106,12 +106,14 @@ impl<'a> Destination<'a> {
     ) -> Result<()> {
         let (Some(place), Some(file), Some(lock)) = (&self.place, file, lock) else { return Ok(()) };
         let expires_at = issued.expires_at();
-        let content = self.options.dest_format.write(&HandedOver {
+        let handed_over = HandedOver {
             token: &issued.access_token,
             name: "access_token",
-            token_type: &issued.token_type,
+            token_type: Some(&issued.token_type),
             expires_at: Some(expires_at),
-        });
+            login: None,
+        };
+        let content = self.options.dest_format.write(&handed_over, None)?;
         file.hand_over(&content)?;
         let note = Note {
             fingerprint: Some(issued.access_token.fingerprint()),

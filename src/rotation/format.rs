@@ -1,9 +1,18 @@
-//! What a token looks like in the file of those who use it: one small piece for each way, with the same two members, write and read.
+//! What a token looks like in the file of those who use it: one small piece for each way, all with the same members.
+
+mod docker_config;
+mod env;
+mod json;
+mod kubernetes_secret;
+mod raw;
+mod splice;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
+use thiserror::Error;
 use zeroize::Zeroizing;
+
+pub use kubernetes_secret::file_stem;
 
 use crate::secret::Secret;
 
@@ -17,6 +26,10 @@ pub enum Format {
     Json,
     /// `NAME='value'` lines.
     Env,
+    /// The entry of a registry in the file of docker and podman. Everything else in that file stays as it is.
+    DockerConfig,
+    /// A Kubernetes secret to pull images with.
+    KubernetesSecret,
 }
 
 /// A token with what its users want to know of it.
@@ -25,77 +38,130 @@ pub struct HandedOver<'a> {
     pub token: &'a Secret,
     /// What it is called where names are needed, such as `access_token`.
     pub name: &'a str,
-    /// Its type, such as `Bearer`.
-    pub token_type: &'a str,
+    /// Its type, such as `Bearer`, where it has one.
+    pub token_type: Option<&'a str>,
     /// When it ends, by this host's clock.
     pub expires_at: Option<DateTime<Utc>>,
+    /// What it logs in to, where it is the password of a registry.
+    pub login: Option<Login<'a>>,
+}
+
+/// How a token is used to log in to a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Login<'a> {
+    /// The user whose password the token is, such as `acme+ci`.
+    pub username: &'a str,
+    /// What it is looked up by: the registry's host name, alone or with the organization behind it (`quay.example.com/acme`).
+    pub registry: &'a str,
+}
+
+impl<'a> Login<'a> {
+    /// The registry's host name, with its port where it has one.
+    pub fn host(&self) -> &'a str {
+        self.registry.split('/').next().unwrap_or(self.registry)
+    }
+}
+
+/// Why a token cannot be written into a file. The sentence goes on from the name of the file.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum FormatError {
+    /// The format is for passwords of registries.
+    #[error("this format is for the password of a registry, which this token is not; use raw, json or env")]
+    NoLogin,
+    /// Some bytes of it are no UTF-8.
+    #[error("it is not text in UTF-8, so nothing can be added to it; is this the right file?")]
+    NotText,
+    /// It cannot be parsed.
+    #[error("it is not JSON (line {line}, column {column}), so nothing can be added to it; repair it, or remove it to have a new one made")]
+    NotJson {
+        /// Line of the first fault, from one.
+        line: usize,
+        /// Column of the first fault, from one.
+        column: usize,
+    },
+    /// Something else stands where an object has to.
+    #[error("{0} is not an object, so nothing can be added to it; is this the right file?")]
+    NotAnObject(&'static str),
+    /// A name in an object is half a character.
+    #[error("{0} has a name that is no text (half of a surrogate pair), so nothing can be added to it; repair it")]
+    NotAName(&'static str),
+    /// Which of the two is used depends on who reads it.
+    #[error("it has \"{0}\" twice, and programs differ in which one they take; remove the one that is wrong")]
+    Twice(String),
+    /// It would be replaced as a whole, and it is not ours.
+    #[error(
+        "it holds something else than a pull secret of one robot as this format writes it, and would be replaced as a whole; name another file, \
+         or remove it"
+    )]
+    Foreign,
 }
 
 impl Format {
-    /// The file's content for a token.
-    pub fn write(self, what: &HandedOver<'_>) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(match self {
-            Self::Raw => what.token.reveal().as_bytes().to_vec(),
-            Self::Json => json(what),
-            Self::Env => env(what).into_bytes(),
-        })
+    /// The file's next content, given what it holds now. Where the format merges, everything in it that is not this token's stays.
+    pub fn write(self, what: &HandedOver<'_>, existing: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+        self.way().write(what, existing)
     }
 
-    /// The token in a file, or nothing where the file does not look as this format does.
-    pub fn read(self, content: &[u8]) -> Option<Secret> {
-        let text = std::str::from_utf8(content).ok()?;
-        let token = match self {
-            Self::Raw => Some(Secret::new(text.trim())),
-            Self::Json => token_in_json(text),
-            Self::Env => token_in_env(text),
-        };
-        token.filter(|token| !token.is_empty())
+    /// The token in a file, or nothing where the file does not look as this format does. In a file of registry passwords it is the token that is
+    /// used for this login, and nothing where another user's stands there.
+    pub fn read(self, content: &[u8], login: Option<&Login<'_>>) -> Option<Secret> {
+        self.way().read(content, login).filter(|token| !token.is_empty())
+    }
+
+    /// Whether [`Format::write`] will do: asked before anything is issued, so that a broken file is refused while nothing is lost.
+    pub fn check(self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Result<(), FormatError> {
+        self.way().check(existing, login)
+    }
+
+    /// What a user should know of the file as it is now, as sentences without a secret. Nothing where [`Format::check`] refuses it.
+    pub fn remarks(self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Vec<String> {
+        self.way().remarks(existing, login)
+    }
+
+    /// Whether other things in the file are kept.
+    pub fn merges(self) -> bool {
+        self == Self::DockerConfig
+    }
+
+    /// Bytes to reserve for the next content of a file that has so many now. Enough for a token of 16 KiB, which is more than servers accept in
+    /// a header.
+    pub fn room(self, existing: usize) -> usize {
+        if self.merges() { existing + ROOM } else { ROOM }
+    }
+
+    fn way(self) -> &'static dyn Way {
+        match self {
+            Self::Raw => &raw::Raw,
+            Self::Json => &json::Json,
+            Self::Env => &env::Env,
+            Self::DockerConfig => &docker_config::DockerConfig,
+            Self::KubernetesSecret => &kubernetes_secret::KubernetesSecret,
+        }
     }
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    #[serde(flatten)]
-    token: std::collections::BTreeMap<&'a str, &'a str>,
-    token_type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<String>,
-}
+/// The members that every format has.
+trait Way {
+    fn write(&self, what: &HandedOver<'_>, existing: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, FormatError>;
 
-fn json(what: &HandedOver<'_>) -> Vec<u8> {
-    let document = Document {
-        token: [(what.name, what.token.reveal())].into(),
-        token_type: what.token_type,
-        expires_at: what.expires_at.map(timestamp),
-    };
-    let mut text = serde_json::to_vec_pretty(&document).unwrap_or_default();
-    text.push(b'\n');
-    text
-}
+    fn read(&self, content: &[u8], login: Option<&Login<'_>>) -> Option<Secret>;
 
-fn token_in_json(text: &str) -> Option<Secret> {
-    let document: serde_json::Map<String, Value> = serde_json::from_str(text).ok()?;
-    let (_, token) = document.iter().find(|(name, _)| name.ends_with("token"))?;
-    token.as_str().map(Secret::new)
-}
-
-fn env(what: &HandedOver<'_>) -> String {
-    let name = what.name.to_ascii_uppercase();
-    let mut text = format!("{name}={}\n{name}_TYPE={}\n", quoted(what.token.reveal()), quoted(what.token_type));
-    if let Some(end) = what.expires_at {
-        text.push_str(&format!("{name}_EXPIRES_AT={}\n", quoted(&timestamp(end))));
+    fn check(&self, _existing: Option<&[u8]>, _login: Option<&Login<'_>>) -> Result<(), FormatError> {
+        Ok(())
     }
-    text
+
+    fn remarks(&self, _existing: Option<&[u8]>, _login: Option<&Login<'_>>) -> Vec<String> {
+        Vec::new()
+    }
 }
 
-fn token_in_env(text: &str) -> Option<Secret> {
-    let (name, value) = text.lines().next()?.split_once('=')?;
-    name.ends_with("TOKEN").then(|| Secret::new(value.trim_matches('\'').replace(r"'\''", "'")))
+/// The parts in one piece of memory, which never moved and is wiped.
+fn joined(parts: &[&str]) -> Zeroizing<String> {
+    Zeroizing::new(parts.concat())
 }
 
-/// Quoted so that a shell and systemd read the same.
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
+fn bytes(mut text: Zeroizing<String>) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(std::mem::take(&mut *text).into_bytes())
 }
 
 /// A time as results and files write it.
@@ -103,51 +169,8 @@ fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// Twice Base64 makes 29 KiB of 16.
+const ROOM: usize = 32 * 1024;
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_format_reads_back_what_it_wrote() {
-        for format in [Format::Raw, Format::Json, Format::Env] {
-            for token in ["eyJ.abc.def", "with 'quotes' and \"more\"", "x"] {
-                let token = Secret::new(token);
-                let content = format.write(&handed_over(&token));
-                assert_eq!(format.read(&content), Some(token), "{format:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_formats_look_as_documented() {
-        let token = Secret::new("t0ken");
-        let shown = |format: Format| String::from_utf8(format.write(&handed_over(&token)).to_vec()).unwrap();
-        assert_eq!(shown(Format::Raw), "t0ken");
-        assert_eq!(
-            shown(Format::Json),
-            "{\n  \"access_token\": \"t0ken\",\n  \"token_type\": \"Bearer\",\n  \"expires_at\": \"2023-11-14T22:13:20Z\"\n}\n"
-        );
-        assert_eq!(
-            shown(Format::Env),
-            "ACCESS_TOKEN='t0ken'\nACCESS_TOKEN_TYPE='Bearer'\nACCESS_TOKEN_EXPIRES_AT='2023-11-14T22:13:20Z'\n"
-        );
-    }
-
-    #[test]
-    fn other_files_hold_no_token() {
-        for (format, content) in [
-            (Format::Raw, " \n"),
-            (Format::Json, "{}"),
-            (Format::Json, "t0ken"),
-            (Format::Env, "t0ken"),
-            (Format::Env, "A=b"),
-        ] {
-            assert_eq!(format.read(content.as_bytes()), None, "{format:?} {content}");
-        }
-    }
-
-    fn handed_over(token: &Secret) -> HandedOver<'_> {
-        let expires_at = DateTime::from_timestamp(1_700_000_000, 0);
-        HandedOver { token, name: "access_token", token_type: "Bearer", expires_at }
-    }
-}
+mod tests;

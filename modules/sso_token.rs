@@ -94,7 +94,7 @@ async fn present(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
         store.check_writable()?;
         return job.forecast(reason, &token.client_id, Some((&token, store)));
     }
-    let (store_lock, destination_lock) = (store.lock()?, job.destination.lock()?);
+    let (store_lock, destination_lock) = (store.lock().await?, job.destination.lock().await?);
     // While this run waited, another may have done the work; and a run that was killed may have left a newer token.
     let token = job.examine(store.recover(store_lock.as_ref())?)?.still_living()?;
     let holding = job.destination.holding()?;
@@ -191,7 +191,7 @@ async fn service_account(job: &Job<'_>, client_secret: &Secret) -> Result<Outcom
     if job.task.check_mode && reason != Reason::Valid {
         return job.forecast(reason, client_id, None);
     }
-    let lock = if reason == Reason::Valid { None } else { job.destination.lock()? };
+    let lock = if reason == Reason::Valid { None } else { job.destination.lock().await? };
     if lock.is_some() {
         holding = job.destination.holding()?;
         reason = holding.decide(&wanted);
@@ -223,7 +223,7 @@ async fn service_account(job: &Job<'_>, client_secret: &Secret) -> Result<Outcom
 /// The session is revoked, which is proven, and nothing of it is left here.
 async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
     let Some(stored) = store.look()? else {
-        return remove(job, store, Reason::Missing, false, job.options.client_id.as_deref().unwrap_or_default());
+        return remove(job, store, Reason::Missing, false, job.options.client_id.as_deref().unwrap_or_default()).await;
     };
     let token = job.examine(stored)?;
     if job.task.check_mode {
@@ -232,7 +232,7 @@ async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
         )
         .changed(true));
     }
-    let lock = store.lock()?;
+    let lock = store.lock().await?;
     let token = job.examine(store.recover(lock.as_ref())?)?;
     // The proof may use the token up, so there must be room for its successor.
     let file = store.reserve(lock.as_ref())?;
@@ -242,7 +242,7 @@ async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
         Err(error) if error.cause().is_some_and(|cause| cause.is_final()) => {
             let reason = if revocation == Revocation::Done { Reason::Forced } else { Reason::Dead };
             drop((file, lock));
-            remove(job, store, reason, revocation == Revocation::Done, &token.client_id)
+            remove(job, store, reason, revocation == Revocation::Done, &token.client_id).await
         }
         Err(error) => Err(error).context(
             "the revocation was asked for, but that the offline token is dead could not be proven; nothing was removed",
@@ -252,12 +252,12 @@ async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
 }
 
 /// Removes what is left of a dead session on this host.
-fn remove(job: &Job<'_>, store: &Store<'_>, reason: Reason, revoked: bool, client_id: &str) -> Result<Outcome> {
+async fn remove(job: &Job<'_>, store: &Store<'_>, reason: Reason, revoked: bool, client_id: &str) -> Result<Outcome> {
     let removed = if job.task.check_mode {
         job.destination.exists()?
     } else {
-        let removed_token = store.remove()?;
-        job.destination.remove()? || removed_token
+        let removed_token = store.remove().await?;
+        job.destination.remove().await? || removed_token
     };
     let returned = json!({ "reason": reason, "refreshed": false, "client_id": client_id });
     Ok(Outcome::new(&returned).changed(revoked || removed))

@@ -12,13 +12,17 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 pub use error::HttpError;
+pub use reqwest::Method;
 
 use crate::secret::Secret;
 
@@ -173,10 +177,31 @@ impl Request {
         Self { method: Method::POST, url, headers, body: Some(Secret::new(body)), repeat }
     }
 
+    /// A request that changes something and has no body.
+    pub fn new(method: Method, url: Url, repeat: Repeat) -> Self {
+        Self { method, url, headers: accept_json(), body: None, repeat }
+    }
+
+    /// The same with a JSON body.
+    pub fn json(mut self, body: &impl Serialize) -> Result<Self, HttpError> {
+        let body = serde_json::to_string(body).map_err(|error| HttpError::Setup(error.to_string()))?;
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(Self { body: Some(Secret::new(body)), ..self })
+    }
+
+    /// The same with `Authorization: Basic …`.
+    pub fn basic(self, username: &str, password: &Secret) -> Result<Self, HttpError> {
+        let pair = Zeroizing::new(format!("{username}:{}", password.reveal()));
+        self.authorization(&format!("Basic {}", Zeroizing::new(STANDARD.encode(pair.as_bytes())).as_str()))
+    }
+
     /// The same with `Authorization: Bearer TOKEN`. A token with characters that no header can hold is an error.
-    pub fn bearer(mut self, token: &Secret) -> Result<Self, HttpError> {
-        let mut value =
-            HeaderValue::from_str(&format!("Bearer {}", token.reveal())).map_err(|_| HttpError::UnsendableToken)?;
+    pub fn bearer(self, token: &Secret) -> Result<Self, HttpError> {
+        self.authorization(&format!("Bearer {}", token.reveal()))
+    }
+
+    fn authorization(mut self, value: &str) -> Result<Self, HttpError> {
+        let mut value = HeaderValue::from_str(value).map_err(|_| HttpError::UnsendableToken)?;
         value.set_sensitive(true);
         self.headers.insert(AUTHORIZATION, value);
         Ok(self)
@@ -238,7 +263,9 @@ fn accept_json() -> HeaderMap {
 }
 
 fn pause_before_repeating(request: &Request, outcome: &Result<Answer, HttpError>, attempt: u32) -> Option<Duration> {
-    if attempt >= MOST_REPEATS {
+    let is_limited = matches!(outcome, Ok(answer) if answer.status() == 429);
+    // A limit of requests ends by itself, and many objects in one task meet it together.
+    if attempt >= if is_limited { MOST_REPEATS_WHEN_LIMITED } else { MOST_REPEATS } {
         return None;
     }
     let asked = match (outcome, request.repeat) {
@@ -248,7 +275,7 @@ fn pause_before_repeating(request: &Request, outcome: &Result<Answer, HttpError>
         (Err(error), Repeat::OnlyIfNothingWasDone(_)) if error.is_passing() && !error.server_may_have_acted() => None,
         _ => return None,
     };
-    Some(asked.map_or_else(|| back_off(attempt), |seconds| seconds.min(LONGEST_PAUSE)))
+    Some(asked.unwrap_or_else(|| back_off(attempt)).min(LONGEST_PAUSE))
 }
 
 fn retry_after(answer: &Answer) -> Option<Duration> {
@@ -299,6 +326,7 @@ const LARGEST_BODY: usize = 4 * 1024 * 1024;
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 const MOST_REDIRECTS: usize = 5;
 const MOST_REPEATS: u32 = 3;
+const MOST_REPEATS_WHEN_LIMITED: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 

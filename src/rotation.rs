@@ -1,58 +1,67 @@
-//! Rotation: where tokens are handed over to, and (to come) the engine that decides, issues, proves, hands over and retires.
+//! The rotation engine: the one place that knows how a token is replaced without ever being lost.
 //!
-//! A **place** is where the users of a token read it. Today that is a file: [`FilePlace`]. It can be checked before anything is issued, is written in
-//! one step, is read back, and has a [`Note`] beside it: dates and a fingerprint, never a secret.
+//! A module says what it talks to ([`System`], and which of the two orders it allows: [`InPlace`] or [`Overlap`]), where the users of the token read it
+//! ([`Place`]) and what the task asks for ([`Policy`]). [`Rotate`] does the rest:
+//!
+//! * [`Rotate::in_place`], where a new token kills the old one: intention → issue → read back → prove → hand over;
+//! * [`Rotate::overlap`], where tokens live side by side: intention → issue → prove → hand over → retire the old → prove it dead.
+//!
+//! Wherever a run is killed, the place holds a token that works, or the next run of the same task makes it so. What a run leaves for the next one is a
+//! [`Note`] at the place: dates, ids and fingerprints, never a secret.
 
+mod decision;
+mod destination;
+mod error;
 mod file;
 mod format;
+mod in_place;
 mod note;
+mod outcome;
+mod overlap;
+mod place;
 mod reason;
+mod steps;
+mod survey;
+mod system;
 
-use std::path::PathBuf;
-
-use serde::Deserialize;
-use serde_json::Value;
-
-pub use file::{FilePlace, Lock, PlaceError, Reserved};
+pub use decision::{Decision, Plan, Policy};
+pub use destination::{Destination, HandOver, Naming};
+pub use error::RotationError;
+pub use file::{FilePlace, Lock, Reserved};
 pub use format::{Format, FormatError, HandedOver, Login, file_stem};
-pub use note::Note;
+pub use note::{Note, Retiring};
+pub use outcome::{Rotation, Trace};
+pub use place::{Holding, Place, PlaceError};
 pub use reason::Reason;
+pub use system::{InPlace, Overlap, Proof, ReadBack, Standing, System, SystemError, Token};
 
-use crate::secret::Secret;
+use survey::Survey;
 
-/// The options of `modules/fragments/hand_over.yml`.
-#[derive(Debug, Clone, Deserialize)]
-pub struct HandOver {
-    /// File that the token is handed over to.
-    pub dest: Option<PathBuf>,
-    /// What that file looks like.
-    pub dest_format: Format,
-    /// Permissions, as Ansible gives them: an octal number in quotes, or the number that YAML made of an unquoted one.
-    pub mode: Value,
-    /// User that the file belongs to.
-    pub owner: Option<String>,
-    /// Group that the file belongs to.
-    pub group: Option<String>,
-    /// Whether the result carries the token although `dest` is given.
-    pub return_token: bool,
+/// One token that is to be rotated, if need be.
+pub struct Rotate<'a, S, P> {
+    /// Who issues it.
+    pub system: &'a S,
+    /// Where its users read it.
+    pub place: &'a P,
+    /// What the task asks for.
+    pub policy: &'a Policy,
+    /// What the note calls it.
+    pub subject: &'a Subject,
+    /// Nothing is changed; the outcome says what would be.
+    pub check_mode: bool,
 }
 
-impl HandOver {
-    /// The file that the token goes to, where the task names one.
-    pub fn place(&self) -> Result<Option<FilePlace>, PlaceError> {
-        let Some(dest) = &self.dest else { return Ok(None) };
-        let place =
-            FilePlace::new("dest", dest)?.mode(&self.mode)?.owner(self.owner.as_deref(), self.group.as_deref())?;
-        Ok(Some(place))
-    }
+/// Whose token it is.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The server's address.
+    pub server: String,
+    /// The object, in the server's words.
+    pub object: String,
+}
 
-    /// Whether the result is to carry the token.
-    pub fn returns_token(&self) -> bool {
-        self.dest.is_none() || self.return_token
-    }
-
-    /// The token that stands in the place today.
-    pub fn held(&self, place: &FilePlace) -> Result<Option<Secret>, PlaceError> {
-        Ok(place.read()?.and_then(|content| self.dest_format.read(&content, None)))
+impl<S: System, P: Place> Rotate<'_, S, P> {
+    async fn survey(&self) -> Result<Survey, RotationError> {
+        Survey::make(self.system, self.place, self.policy).await
     }
 }

@@ -72,27 +72,22 @@ impl Scrubber {
     /// Remembers a secret. Very short ones are not looked for: they would blot out ordinary words and say by that what they are.
     pub fn learn(&mut self, secret: &Secret) {
         let text = secret.reveal();
-        if text.len() < SHORTEST_SCRUBBED {
-            return;
+        if text.len() >= SHORTEST_SCRUBBED {
+            self.spellings.extend(spellings(text));
         }
-        for spelling in spellings(text) {
-            if !self.spellings.iter().any(|known| **known == *spelling) {
-                self.spellings.push(spelling);
-            }
-        }
-        // A long spelling may hold a short one: replaced in this order nothing of it is left over.
-        self.spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
     }
 
     /// The text with every known secret replaced.
     pub fn scrub(&self, text: &str) -> String {
-        let mut clean = text.to_owned();
-        for spelling in &self.spellings {
-            if clean.contains(spelling.as_str()) {
-                clean = clean.replace(spelling.as_str(), SCRUBBED);
-            }
-        }
-        clean
+        let mut found: Vec<&str> = self
+            .spellings
+            .iter()
+            .map(|spelling| spelling.as_str())
+            .filter(|spelling| text.contains(spelling))
+            .collect();
+        // A long spelling may hold a short one: replaced in this order nothing of it is left over.
+        found.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+        found.into_iter().fold(text.to_owned(), |clean, spelling| clean.replace(spelling, SCRUBBED))
     }
 }
 
@@ -106,15 +101,32 @@ fn spellings(text: &str) -> Vec<Zeroizing<String>> {
         url::form_urlencoded::byte_serialize(text.as_bytes()).collect(),
     ];
     all.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|engine| engine.encode(text)));
+    all.extend(inside_base64(text));
     // A JWT is recognised by its last part as well: some servers repeat a token cut or without its header.
     all.extend(text.rsplit('.').next().filter(|last| last.len() >= 32).map(str::to_owned));
+    all.sort_unstable();
+    all.dedup();
     all.into_iter().map(Zeroizing::new).collect()
+}
+
+/// What of a secret stands in base64 of a longer text, as in `Basic` authorization: three spellings, by how many bytes stand before it. Its ends depend
+/// on the neighbours and are left out.
+fn inside_base64(text: &str) -> impl Iterator<Item = String> {
+    let long_enough = text.len() >= SHORTEST_INSIDE_BASE64;
+    (0..3).filter(move |_| long_enough).flat_map(move |before| {
+        let padded = Zeroizing::new([&[0; 3][..before], text.as_bytes()].concat());
+        [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| {
+            let encoded = engine.encode(padded.as_slice());
+            encoded[4..encoded.len() - 4].to_owned()
+        })
+    })
 }
 
 /// What stands in place of a secret in a message.
 pub const SCRUBBED: &str = "********";
 
 const SHORTEST_SCRUBBED: usize = 4;
+const SHORTEST_INSIDE_BASE64: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -140,6 +152,18 @@ mod tests {
         let mut scrubber = Scrubber::default();
         scrubber.learn(&Secret::new(format!("header.payload.{}", "s".repeat(43))));
         assert_eq!(scrubber.scrub(&format!("bad signature {}", "s".repeat(43))), "bad signature ********");
+    }
+
+    #[test]
+    fn a_secret_is_scrubbed_where_it_is_a_part_of_base64() {
+        let token = "Q7".repeat(32);
+        let mut scrubber = Scrubber::default();
+        scrubber.learn(&Secret::new(token.as_str()));
+        for user in ["a", "ab", "abc"] {
+            let shown = STANDARD.encode(format!("{user}:{token}"));
+            let clean = scrubber.scrub(&shown);
+            assert!(clean.contains(SCRUBBED) && clean.len() < 30, "{clean}");
+        }
     }
 
     #[test]

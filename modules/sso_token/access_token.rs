@@ -85,8 +85,11 @@ impl<'a> Destination<'a> {
         Ok(self.place.as_ref().map_or(Ok(()), FilePlace::check_writable)?)
     }
 
-    pub(super) fn lock(&self) -> Result<Option<Lock>> {
-        Ok(self.place.as_ref().map(FilePlace::lock).transpose()?)
+    pub(super) async fn lock(&self) -> Result<Option<Lock>> {
+        match &self.place {
+            Some(place) => Ok(Some(place.lock().await?)),
+            None => Ok(None),
+        }
     }
 
     pub(super) fn reserve(&self, lock: Option<&Lock>) -> Result<Option<Reserved>> {
@@ -121,7 +124,7 @@ impl<'a> Destination<'a> {
             rotated_at: Some(issued.asked_at),
             expires_at: Some(expires_at),
             clock_offset: Some(issued.clock_offset),
-            under_way_since: None,
+            ..Note::default()
         };
         Ok(place.write_note(lock, &note)?)
     }
@@ -140,9 +143,9 @@ impl<'a> Destination<'a> {
     }
 
     /// Removes the file and its note. Says whether there was one.
-    pub(super) fn remove(&self) -> Result<bool> {
+    pub(super) async fn remove(&self) -> Result<bool> {
         match &self.place {
-            Some(place) => Ok(place.remove(&place.lock()?)?),
+            Some(place) => Ok(place.remove(&place.lock().await?)?),
             None => Ok(false),
         }
     }

@@ -171,10 +171,10 @@ impl<'a> Store<'a> {
         }
     }
 
-    pub(super) fn lock(&self) -> Result<Option<Lock>> {
+    pub(super) async fn lock(&self) -> Result<Option<Lock>> {
         match self {
             Self::Given(_) => Ok(None),
-            Self::File(place) => Ok(Some(place.lock()?)),
+            Self::File(place) => Ok(Some(place.lock().await?)),
         }
     }
 
@@ -267,10 +267,10 @@ impl<'a> Store<'a> {
     }
 
     /// Removes the file and what stands beside it. Says whether there was one.
-    pub(super) fn remove(&self) -> Result<bool> {
+    pub(super) async fn remove(&self) -> Result<bool> {
         match self {
             Self::Given(_) => Ok(false),
-            Self::File(place) => Ok(place.remove(&place.lock()?)?),
+            Self::File(place) => Ok(place.remove(&place.lock().await?)?),
         }
     }
 }

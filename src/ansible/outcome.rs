@@ -12,7 +12,8 @@ pub struct Outcome {
     pub(super) changed: bool,
     pub(super) failure: Option<Error>,
     pub(super) returned: Map<String, Value>,
-    pub(super) secrets: Vec<(&'static str, Secret)>,
+    /// By their place in the result, as a JSON pointer without its first slash.
+    pub(super) secrets: Vec<(String, Secret)>,
     pub(super) diff: Option<Value>,
 }
 
@@ -33,8 +34,17 @@ impl Outcome {
     }
 
     /// Returns a secret. The action plugin then censors the whole result in output, logs and events; the registered variable has it.
-    pub fn secret(mut self, name: &'static str, secret: &Secret) -> Self {
-        self.secrets.push((name, secret.clone()));
+    pub fn secret(self, name: &str, secret: &Secret) -> Self {
+        self.secret_at(name.to_owned(), secret)
+    }
+
+    /// The same inside of a row of a returned list.
+    pub fn secret_in(self, list: &str, row: usize, name: &str, secret: &Secret) -> Self {
+        self.secret_at(format!("{list}/{row}/{name}"), secret)
+    }
+
+    fn secret_at(mut self, place: String, secret: &Secret) -> Self {
+        self.secrets.push((place, secret.clone()));
         self
     }
 

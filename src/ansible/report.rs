@@ -11,7 +11,7 @@ use crate::secret::{Scrubber, Secret};
 /// The result on its way out.
 pub(super) struct Report {
     result: Map<String, Value>,
-    secrets: Vec<(&'static str, Secret)>,
+    secrets: Vec<(String, Secret)>,
 }
 
 impl Report {
@@ -52,11 +52,9 @@ impl Report {
         self.result.insert("invocation".to_owned(), Value::Object(invocation));
     }
 
-    /// Removes secrets from the message, which may quote a server. The token that is returned is not touched: it comes in when this is printed.
+    /// Removes secrets from the messages, which may quote a server. Tokens that are returned are not touched: they come in when this is printed.
     pub(super) fn scrub(&mut self, scrubber: &Scrubber) {
-        if let Some(Value::String(message)) = self.result.get_mut("msg") {
-            *message = scrubber.scrub(message);
-        }
+        scrub_messages(&mut self.result, scrubber);
     }
 
     /// Prints it. Where nobody takes it, nothing more is said, but the status tells that the result is lost.
@@ -65,14 +63,41 @@ impl Report {
         if !self.secrets.is_empty() {
             self.result.insert(SECRET_MARK.to_owned(), Value::Bool(true));
         }
-        for (name, secret) in self.secrets {
-            self.result.insert(name.to_owned(), Value::String(secret.reveal().to_owned()));
+        let mut result = Value::Object(self.result);
+        for (place, secret) in self.secrets {
+            insert(&mut result, &place, Value::String(secret.reveal().to_owned()));
         }
-        let mut text = Value::Object(self.result).to_string();
+        let mut text = result.to_string();
         text.push('\n');
         let mut output = io::stdout().lock();
         let printed = output.write_all(text.as_bytes()).and_then(|()| output.flush());
         if failed || printed.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
+
+/// Those of the result and of the rows in its lists.
+fn scrub_messages(object: &mut Map<String, Value>, scrubber: &Scrubber) {
+    for (key, value) in object {
+        match value {
+            Value::String(message) if key == "msg" => *message = scrubber.scrub(message),
+            Value::Array(rows) => {
+                for row in rows.iter_mut().filter_map(Value::as_object_mut) {
+                    scrub_messages(row, scrubber);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A secret for which the result has no place is an error of ours; it then stands at the top, as it must not be lost.
+fn insert(result: &mut Value, place: &str, value: Value) {
+    let (row, name) = place.rsplit_once('/').unwrap_or(("", place));
+    let pointer = if row.is_empty() { String::new() } else { format!("/{row}") };
+    if result.pointer(&pointer).is_some_and(Value::is_object) {
+        result.pointer_mut(&pointer).map(|object| object[name] = value);
+    } else {
+        result[place] = value;
     }
 }
 

@@ -1,7 +1,8 @@
 //! A file as a place: locked, checked beforehand, replaced in one step, read back.
 //!
-//! Beside `NAME` may stand `.NAME.tokensmith.lock` (empty, keeps two runs apart), `.NAME.tokensmith.json` (the note) and, while a run is at work or
-//! after it was killed, `.NAME.tokensmith.new` (the next content) and `.NAME.tokensmith.note` (the next note).
+//! Beside `NAME` may stand `.NAME.tokensmith.lock` (empty, keeps two runs apart), `.NAME.tokensmith.json` (the note; with the name of an entry before
+//! the `.json` where a file holds several tokens) and, while a run is at work or after it was killed, `.NAME.tokensmith.new` (the next content) and
+//! `.NAME.tokensmith.note` (the next note).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,13 +10,14 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{Access, FallocateFlags, FlockOperation, Gid, Mode, OFlags, Uid, fallocate, fchmod, fchown, flock};
 use rustix::io::Errno;
 use serde_json::Value;
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::note::Note;
+use super::place::PlaceError;
 
 /// A file that a token is read from and handed over to.
 #[derive(Debug, Clone)]
@@ -24,35 +26,10 @@ pub struct FilePlace {
     path: PathBuf,
     folder: PathBuf,
     name: String,
+    note: String,
     mode: Option<u32>,
     owner: Option<Uid>,
     group: Option<Gid>,
-}
-
-/// Why a place cannot be used.
-#[derive(Debug, Error)]
-pub enum PlaceError {
-    /// The file, or what stands beside it.
-    #[error("{option} {}: {why}", path.display())]
-    Unusable {
-        /// The option that names it.
-        option: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong and what helps.
-        why: String,
-    },
-    /// `mode` is no octal number.
-    #[error("mode {0} is not a file mode: write an octal number in quotes, such as \"0600\"")]
-    Mode(String),
-    /// `owner` or `group` is not known here.
-    #[error("{option} '{name}' is not known on this host")]
-    Nobody {
-        /// `owner` or `group`.
-        option: &'static str,
-        /// What the task says.
-        name: String,
-    },
 }
 
 /// Keeps other runs away from a place until it is dropped.
@@ -84,9 +61,16 @@ impl FilePlace {
             return Err(unusable("the path must be absolute, beginning with /"));
         }
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let place = Self { option, path: path.to_owned(), folder, name, mode: None, owner: None, group: None };
+        let note = "json".to_owned();
+        let place = Self { option, path: path.to_owned(), folder, name, note, mode: None, owner: None, group: None };
         place.check_kind()?;
         Ok(place)
+    }
+
+    /// One entry of a file that holds the tokens of several: its note is its own.
+    pub fn entry(mut self, name: &str) -> Self {
+        self.note = format!("{}.json", utf8_percent_encode(name, NON_ALPHANUMERIC));
+        self
     }
 
     /// The permissions that the file is to have. Without this they stay as they are, or are 0600.
@@ -135,8 +119,9 @@ impl FilePlace {
             || self.group.is_some_and(|group| metadata.gid() != group.as_raw()))
     }
 
-    /// Waits until no other run is at work on this place, then keeps the others away.
-    pub fn lock(&self) -> Result<Lock, PlaceError> {
+    /// Waits until no other run is at work on this place, then keeps the others away. A run keeps itself away as well, so that of the many things it
+    /// does at once no two write to one place.
+    pub async fn lock(&self) -> Result<Lock, PlaceError> {
         let path = self.beside("lock");
         let begun = Instant::now();
         loop {
@@ -151,7 +136,7 @@ impl FilePlace {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
                 Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LONGEST_WAIT => {
-                    std::thread::sleep(LOCK_PAUSE)
+                    tokio::time::sleep(LOCK_PAUSE).await;
                 }
                 Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => {
                     return Err(self.wrong(
@@ -211,7 +196,7 @@ impl FilePlace {
     /// Removes the file, its note and what a killed run may have left. Says whether there was a file.
     pub fn remove(&self, _lock: &Lock) -> Result<bool, PlaceError> {
         let existed = remove_if_there(&self.path).map_err(|error| self.cannot("it cannot be removed", &error))?;
-        for beside in ["json", "note", "new"] {
+        for beside in [&self.note, "note", "new"] {
             remove_if_there(&self.beside(beside))
                 .map_err(|error| self.cannot("what stands beside it cannot be removed", &error))?;
         }
@@ -219,9 +204,16 @@ impl FilePlace {
         Ok(existed)
     }
 
+    /// Removes the note, where the file stays because of what else is in it.
+    pub fn forget(&self, _lock: &Lock) -> Result<(), PlaceError> {
+        remove_if_there(&self.beside(&self.note))
+            .map(drop)
+            .map_err(|error| self.cannot("its note cannot be removed", &error))
+    }
+
     /// The note beside the file, or nothing where there is none that can be read.
     pub fn note(&self) -> Option<Note> {
-        let content = self.read_beside(&self.beside("json")).ok().flatten()?;
+        let content = self.read_beside(&self.beside(&self.note)).ok().flatten()?;
         serde_json::from_slice(&content).ok()
     }
 
@@ -230,14 +222,28 @@ impl FilePlace {
     /// A kill leaves the old note or the new one. It is not synced: after a power failure there may be none, so nothing may depend on it but what a
     /// user is told.
     pub fn write_note(&self, _lock: &Lock, note: &Note) -> Result<(), PlaceError> {
-        let cannot = |error: io::Error| self.cannot("its note cannot be written beside it", &error);
+        let (_file, next) = self.next_note(note)?;
+        fs::rename(next, self.beside(&self.note)).map_err(|error| self.cannot(NO_NOTE, &error))
+    }
+
+    /// The same, and it survives a power failure: for an intention that has to be known to the next run.
+    pub fn write_lasting_note(&self, _lock: &Lock, note: &Note) -> Result<(), PlaceError> {
+        let (file, next) = self.next_note(note)?;
+        file.sync_all()
+            .and_then(|()| fs::rename(next, self.beside(&self.note)))
+            .map_err(|error| self.cannot(NO_NOTE, &error))?;
+        self.sync_folder()
+    }
+
+    fn next_note(&self, note: &Note) -> Result<(File, PathBuf), PlaceError> {
+        let cannot = |error: io::Error| self.cannot(NO_NOTE, &error);
         let text = serde_json::to_vec_pretty(note).map_err(|error| cannot(error.into()))?;
         // Always the same name, so that what a killed run left of it is replaced by the next.
         let next = self.beside("note");
         remove_if_there(&next).map_err(cannot)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next).map_err(cannot)?;
         file.write_all(&text).map_err(cannot)?;
-        fs::rename(&next, self.beside("json")).map_err(cannot)
+        Ok((file, next))
     }
 
     fn beside(&self, what: &str) -> PathBuf {
@@ -286,7 +292,7 @@ impl FilePlace {
             .map_err(|error| self.cannot("its directory cannot be synced", &error))
     }
 
-    fn wrong(&self, why: &str) -> PlaceError {
+    pub(super) fn wrong(&self, why: &str) -> PlaceError {
         PlaceError::Unusable { option: self.option, path: self.path.clone(), why: why.to_owned() }
     }
 
@@ -402,6 +408,7 @@ fn reason(error: &io::Error) -> String {
 
 /// Room for any token with what surrounds it; JWTs of a few kilobytes are usual.
 const ROOM: usize = 16 * 1024;
+const NO_NOTE: &str = "its note cannot be written beside it";
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -419,7 +426,7 @@ mod tests {
         let (_folder, path) = file_with("old");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let place = FilePlace::new("dest", &path).unwrap();
-        let lock = place.lock().unwrap();
+        let lock = locked(&place);
         place.reserve(&lock, 3).unwrap().hand_over(b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
@@ -430,7 +437,7 @@ mod tests {
     fn a_new_file_is_for_its_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
         let place = FilePlace::new("dest", &folder.path().join("token")).unwrap();
-        let lock = place.lock().unwrap();
+        let lock = locked(&place);
         place.reserve(&lock, 3).unwrap().hand_over(b"new").unwrap();
         assert_eq!(fs::metadata(place.path()).unwrap().mode() & 0o7777, 0o600);
     }
@@ -439,7 +446,7 @@ mod tests {
     fn a_reservation_that_is_not_used_changes_nothing_and_leaves_nothing() {
         let (_folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
-        let lock = place.lock().unwrap();
+        let lock = locked(&place);
         drop(place.reserve(&lock, 3).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert!(!place.beside("new").exists());
@@ -449,7 +456,7 @@ mod tests {
     fn what_a_killed_run_left_is_found_until_the_next_reservation() {
         let (_folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
-        let lock = place.lock().unwrap();
+        let lock = locked(&place);
         assert!(place.left_behind().unwrap().is_none());
         fs::write(place.beside("new"), "newer").unwrap();
         assert_eq!(place.left_behind().unwrap().unwrap().as_slice(), b"newer");
@@ -461,7 +468,7 @@ mod tests {
     fn what_a_killed_run_left_can_be_put_in_place() {
         let (_folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
-        let lock = place.lock().unwrap();
+        let lock = locked(&place);
         fs::write(place.beside("new"), "newer").unwrap();
         place.put_left_behind_in_place(&lock).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"newer");
@@ -508,10 +515,13 @@ mod tests {
     fn a_lock_keeps_the_second_run_waiting_for_the_first() {
         let (_folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
-        let first = place.lock().unwrap();
+        let first = locked(&place);
         let second = std::thread::spawn({
             let place = place.clone();
-            move || place.lock().map(|_lock| fs::read(place.path()).unwrap()).unwrap()
+            move || {
+                let _lock = locked(&place);
+                fs::read(place.path()).unwrap()
+            }
         });
         place.reserve(&first, 3).unwrap().hand_over(b"new").unwrap();
         drop(first);
@@ -552,7 +562,7 @@ mod tests {
     fn a_note_that_a_killed_run_began_is_replaced_by_the_next() {
         let (folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
-        let lock = place.lock().unwrap();
+        let lock = locked(&place);
         fs::write(place.beside("note"), "{").unwrap();
         place.write_note(&lock, &Note::default()).unwrap();
         assert_eq!(place.note(), Some(Note::default()));
@@ -563,13 +573,18 @@ mod tests {
     fn the_note_survives_and_a_broken_one_counts_as_none() {
         let (_folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
-        let lock = place.lock().unwrap();
+        let lock = locked(&place);
         assert!(place.note().is_none());
         let note = Note { fingerprint: Some("0123456789ab".into()), ..Note::default() };
         place.write_note(&lock, &note).unwrap();
         assert_eq!(place.note(), Some(note));
         fs::write(place.beside("json"), "{").unwrap();
         assert!(place.note().is_none());
+    }
+
+    fn locked(place: &FilePlace) -> Lock {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(place.lock()).unwrap()
     }
 
     fn file_with(content: &str) -> (tempfile::TempDir, PathBuf) {

@@ -27,6 +27,16 @@ impl Way for DockerConfig {
         (credential.username == login.username).then_some(credential.password)
     }
 
+    fn without(&self, content: &[u8], login: Option<&Login<'_>>) -> Option<Zeroizing<Vec<u8>>> {
+        let login = login?;
+        let config = Config::parse(Some(content), login).ok()?;
+        let is_ours = config.entry().and_then(Entry::credential).is_some_and(|held| held.username == login.username);
+        let auths = config.top.named(AUTHS).pop().filter(|_| is_ours);
+        let edit = auths.and_then(|auths| Object::within(&auths).ok()?.remove(login.registry));
+        let text = edit.map_or_else(|| joined(&[config.text]), |edit| edit.apply(config.text));
+        Some(bytes(joined(&[config.mark, &text])))
+    }
+
     fn check(&self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Result<(), FormatError> {
         Config::parse(existing, login.ok_or(FormatError::NoLogin)?).map(drop)
     }

@@ -93,6 +93,17 @@ impl<'a> Object<'a> {
         Edit { piece: &self.text[end..end], new: joined(&[",", layout.between(), &member]) }
     }
 
+    /// Without the member of a name, and without what kept it apart from the others.
+    pub(super) fn remove(&self, name: &str) -> Option<Edit<'a>> {
+        let index = self.members.iter().position(|(found, _)| found == name)?;
+        let (begin, end) = match index.checked_sub(1) {
+            Some(previous) => (self.end(previous), self.end(index)),
+            None if self.members.len() == 1 => (1, self.text.len() - 1),
+            None => (self.begin(0), self.begin(1)),
+        };
+        Some(Edit { piece: &self.text[begin..end], new: Zeroizing::default() })
+    }
+
     fn new(text: &'a str, around: Layout) -> Result<Self, Fault> {
         if !text.starts_with('{') {
             return Err(Fault::NotAnObject);
@@ -118,6 +129,14 @@ impl<'a> Object<'a> {
         let inner = self.text.strip_suffix('}')?;
         let closing = last_line(&inner[inner.trim_end_matches(WHITE_SPACE).len()..]);
         line.strip_prefix(closing).filter(|step| !step.is_empty() && !closing.is_empty())
+    }
+
+    /// Where the name of a member begins.
+    fn begin(&self, index: usize) -> usize {
+        let before = index.checked_sub(1).map_or(1, |previous| self.end(previous));
+        let space = |begin: usize| begin + split_white_space(&self.text[begin..]).0.len();
+        let begin = space(before);
+        if self.text[begin..].starts_with(',') { space(begin + 1) } else { begin }
     }
 
     /// Where the value of a member ends.

@@ -1,0 +1,209 @@
+//! What a task says about where its token goes: a file in one of the formats, or the result alone.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{FilePlace, Format, HandedOver, Holding, Lock, Login, Note, Place, PlaceError, Reserved, Token};
+use crate::secret::Secret;
+
+/// The options of `modules/fragments/hand_over.yml`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HandOver {
+    /// File that the token is handed over to.
+    pub dest: Option<PathBuf>,
+    /// What that file looks like.
+    pub dest_format: Format,
+    /// Permissions, as Ansible gives them: an octal number in quotes, or the number that YAML made of an unquoted one.
+    pub mode: Value,
+    /// User that the file belongs to.
+    pub owner: Option<String>,
+    /// Group that the file belongs to.
+    pub group: Option<String>,
+    /// Whether the result carries the token although `dest` is given.
+    pub return_token: bool,
+}
+
+impl HandOver {
+    /// The file that the token goes to, where the task names one.
+    pub fn place(&self) -> Result<Option<FilePlace>, PlaceError> {
+        self.dest.as_deref().map(|dest| self.place_at(dest)).transpose()
+    }
+
+    /// The place of a token whose file is this one, or that goes into the result alone.
+    pub fn destination(&self, dest: Option<&Path>, naming: Naming) -> Result<Destination, PlaceError> {
+        let Some(dest) = dest else { return Ok(Destination(None)) };
+        let mut place = self.place_at(dest)?;
+        if let (true, Some((_, registry))) = (self.dest_format.merges(), &naming.login) {
+            place = place.entry(registry);
+        }
+        Ok(Destination(Some(FileInFormat { place, format: self.dest_format, naming })))
+    }
+
+    /// Whether the result is to carry the token.
+    pub fn returns_token(&self) -> bool {
+        self.dest.is_none() || self.return_token
+    }
+
+    /// The token that stands in the place today.
+    pub fn held(&self, place: &FilePlace) -> Result<Option<Secret>, PlaceError> {
+        Ok(place.read()?.and_then(|content| self.dest_format.read(&content, None)))
+    }
+
+    fn place_at(&self, dest: &Path) -> Result<FilePlace, PlaceError> {
+        FilePlace::new("dest", dest)?.mode(&self.mode)?.owner(self.owner.as_deref(), self.group.as_deref())
+    }
+}
+
+/// What a token is called in the file.
+#[derive(Debug, Clone, Default)]
+pub struct Naming {
+    /// What it is called where names are needed, such as `robot_token`.
+    pub name: &'static str,
+    /// Its type, such as `Bearer`, where it has one.
+    pub token_type: Option<&'static str>,
+    /// The user name that it is the password of, and the key of the registry in credential files.
+    pub login: Option<(String, String)>,
+}
+
+/// Where a token goes: a file, or the result alone.
+#[derive(Debug, Clone)]
+pub struct Destination(Option<FileInFormat>);
+
+#[derive(Debug, Clone)]
+struct FileInFormat {
+    place: FilePlace,
+    format: Format,
+    naming: Naming,
+}
+
+impl Destination {
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&FilePlace> {
+        self.0.as_ref().map(|file| &file.place)
+    }
+
+    /// What a user should know of the file, whatever is done to it.
+    pub fn remarks(&self) -> Vec<String> {
+        let Some(file) = &self.0 else { return Vec::new() };
+        let existing = file.place.read().ok().flatten();
+        let sentences = file.format.remarks(existing.as_ref().map(|content| content.as_slice()), file.login().as_ref());
+        sentences.into_iter().map(|sentence| format!("{}: {sentence}", file.place.path().display())).collect()
+    }
+
+    /// Takes the token out of the file: the whole file, where nothing else is in it. Says whether it was there.
+    pub async fn remove(&self) -> Result<bool, PlaceError> {
+        let Some(file) = &self.0 else { return Ok(false) };
+        let lock = file.place.lock().await?;
+        let existing = file.place.read()?;
+        let rest = existing.as_ref().and_then(|content| file.format.without(content, file.login().as_ref()));
+        let Some(rest) = rest else { return file.place.remove(&lock) };
+        let was_there = existing.as_deref() != Some(&rest);
+        if was_there {
+            file.place.reserve(&lock, rest.len())?.hand_over(&rest)?;
+        }
+        file.place.forget(&lock)?;
+        Ok(was_there)
+    }
+}
+
+impl FileInFormat {
+    fn login(&self) -> Option<Login<'_>> {
+        self.naming.login.as_ref().map(|(username, registry)| Login { username, registry })
+    }
+
+    fn look(&self) -> Result<Holding, PlaceError> {
+        let read = |content: &[u8]| self.format.read(content, self.login().as_ref());
+        let content = self.place.read()?;
+        self.check(content.as_ref().map(|content| content.as_slice()))?;
+        Ok(Holding {
+            token: content.as_ref().and_then(|content| read(content)),
+            note: self.place.note(),
+            left_behind: self.place.left_behind()?.and_then(|content| read(&content)),
+            has_drifted: self.place.has_drifted()?,
+        })
+    }
+
+    fn check(&self, content: Option<&[u8]>) -> Result<(), PlaceError> {
+        let checked = self.format.check(content, self.login().as_ref());
+        checked.map_err(|why| self.place.wrong(&why.to_string()))
+    }
+
+    /// Other programs, which know nothing of our lock, write to the same file. So it is read at the last moment, and again before it is replaced.
+    fn hand_over(&self, reserved: Reserved, token: &Token) -> Result<(), PlaceError> {
+        let what = HandedOver {
+            token: &token.secret,
+            name: self.naming.name,
+            token_type: self.naming.token_type,
+            expires_at: token.expires_at,
+            login: self.login(),
+        };
+        let compose = |existing: Option<&[u8]>| {
+            self.format.write(&what, existing).map_err(|why| self.place.wrong(&why.to_string()))
+        };
+        let mut existing = self.place.read()?;
+        let mut content = compose(existing.as_ref().map(|content| content.as_slice()))?;
+        for _ in 0..MOST_CHANGES {
+            let again = self.place.read()?;
+            if !self.format.merges() || again == existing {
+                break;
+            }
+            content = compose(again.as_ref().map(|content| content.as_slice()))?;
+            existing = again;
+        }
+        reserved.hand_over(&content)
+    }
+}
+
+impl Place for Destination {
+    type Lock = Option<Lock>;
+    type Reserved = Option<Reserved>;
+
+    fn lasts(&self) -> bool {
+        self.0.is_some()
+    }
+
+    async fn look(&self) -> Result<Holding, PlaceError> {
+        self.0.as_ref().map_or(Ok(Holding::default()), FileInFormat::look)
+    }
+
+    async fn check_writable(&self) -> Result<(), PlaceError> {
+        self.file().map_or(Ok(()), FilePlace::check_writable)
+    }
+
+    async fn lock(&self) -> Result<Self::Lock, PlaceError> {
+        match self.file() {
+            Some(place) => Ok(Some(place.lock().await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn reserve(&self, lock: &Self::Lock) -> Result<Self::Reserved, PlaceError> {
+        let (Some(file), Some(lock)) = (&self.0, lock) else { return Ok(None) };
+        let existing = file.place.read()?.map_or(0, |content| content.len());
+        Ok(Some(file.place.reserve(lock, file.format.room(existing))?))
+    }
+
+    async fn write_note(&self, lock: &Self::Lock, note: &Note) -> Result<(), PlaceError> {
+        match (self.file(), lock) {
+            (Some(place), Some(lock)) => place.write_lasting_note(lock, note),
+            _ => Ok(()),
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        lock: &Self::Lock,
+        reserved: Self::Reserved,
+        token: &Token,
+        note: &Note,
+    ) -> Result<(), PlaceError> {
+        let (Some(file), Some(lock), Some(reserved)) = (&self.0, lock, reserved) else { return Ok(()) };
+        file.hand_over(reserved, token)?;
+        file.place.write_note(lock, note)
+    }
+}
+
+/// How often a file may be changed by others between two looks at it before the last look counts.
+const MOST_CHANGES: usize = 5;

@@ -1,0 +1,109 @@
+//! The order for systems in which a new token kills the old one: write down the intention, issue, read back, prove, hand over.
+//!
+//! From the moment of issuing the old token is dead. So all that can fail is tried before, nothing is sent twice, and what came of a request is found
+//! out by asking for the token that is valid now.
+
+use futures_util::future::join;
+
+use super::steps::{Doubt, Intended, Issued, NotHandedOver, Ready, Unproven};
+use super::{InPlace, Place, Plan, ReadBack, Rotate, Rotation, RotationError, SystemError};
+
+impl<S: InPlace, P: Place> Rotate<'_, S, P> {
+    /// Brings a working token to its users, with a new one issued where it takes that.
+    pub async fn in_place(&self) -> Result<Rotation, RotationError> {
+        let survey = self.survey().await?;
+        if survey.decision.is_nothing() {
+            return Ok(Rotation::nothing_to_do(&survey));
+        }
+        if self.check_mode {
+            self.place.check_writable().await?;
+            return Ok(Rotation::forecast(&survey));
+        }
+        let lock = self.place.lock().await?;
+        // While this run waited, another may have done the work.
+        let survey = survey.again(self.system, self.place, self.policy).await?;
+        let plan = survey.decision.plan.clone();
+        if plan == Plan::Nothing {
+            return Ok(Rotation::nothing_to_do(&survey));
+        }
+        let ready = Ready::reserve(self.place, &lock, self.subject, &survey).await?;
+        let mut rotation = Rotation::begun(&survey);
+        if let Plan::HandOver(token) = plan {
+            let proven = ready.with_known(token);
+            let retiring = proven.retiring();
+            rotation.settle(proven.hand_over(retiring).await.map(|done| done.into_token()));
+            return Ok(rotation);
+        }
+        let intended = ready.intend(&survey).await?;
+        let before = survey.valid_token().map(|token| token.fingerprint());
+        let issued = self.issue(intended, before.as_deref(), &mut rotation).await?;
+        rotation.issued = true;
+        self.confirm_and_hand_over(issued, &mut rotation).await;
+        Ok(rotation)
+    }
+
+    /// Has the token issued. When the answer is lost, the token that is valid now tells what became of the request.
+    async fn issue<'p>(
+        &self,
+        intended: Intended<'p, P>,
+        before: Option<&str>,
+        rotation: &mut Rotation,
+    ) -> Result<Issued<'p, P>, RotationError> {
+        let (intended, error) = match intended.issue(self.system).await {
+            Ok(issued) => return Ok(issued),
+            Err(failed) => failed,
+        };
+        if !error.may_have_acted() {
+            intended.withdraw().await;
+            return Err(RotationError::refused(error));
+        }
+        match self.system.read_back().await {
+            Ok(ReadBack::Token(token)) if Some(token.secret.fingerprint().as_str()) != before => {
+                rotation.recovered = true;
+                Ok(intended.issued(token))
+            }
+            // The note stays: the request may still be on its way.
+            Ok(ReadBack::Token(_) | ReadBack::None) => Err(RotationError::NotIssued(Box::new(error))),
+            Ok(ReadBack::NotShown) => Err(RotationError::Lost(Box::new(error))),
+            Err(second) => Err(RotationError::Unknown { issue: Box::new(error), read_back: second.to_string() }),
+        }
+    }
+
+    /// Makes sure that the token is the valid one, and brings it to its users. Where somebody else had another one issued meanwhile, theirs is.
+    async fn confirm_and_hand_over(&self, mut issued: Issued<'_, P>, rotation: &mut Rotation) {
+        for _ in 0..MOST_OVERTAKEN {
+            let (shown, proof) = join(self.system.read_back(), self.system.prove(&issued.token().secret)).await;
+            if let Ok(ReadBack::Token(valid)) = shown
+                && valid.secret != issued.token().secret
+            {
+                rotation.overtaken = true;
+                issued = issued.replaced_by(valid);
+                continue;
+            }
+            match issued.proven_by(proof) {
+                Ok(proven) => {
+                    let retiring = proven.retiring();
+                    rotation.settle(proven.hand_over(retiring).await.map(|done| done.into_token()));
+                }
+                Err(unproven) => Self::hand_over_in_doubt(unproven, rotation).await,
+            }
+            return;
+        }
+        Self::hand_over_in_doubt(Unproven { issued, why: Doubt::Contended }, rotation).await;
+    }
+
+    /// The old token is dead already. So the new one goes to its users, and the run fails.
+    async fn hand_over_in_doubt(unproven: Unproven<'_, P, S::Error>, rotation: &mut Rotation) {
+        let why = match &unproven.why {
+            Doubt::Refused(why) => RotationError::NotAccepted(why.clone()),
+            Doubt::NotAsked(error) => RotationError::Unproven(error.to_string()),
+            Doubt::Contended => RotationError::Contended,
+        };
+        let handed_over: Result<_, NotHandedOver> = unproven.hand_over_as_the_best_there_is().await;
+        rotation.settle(handed_over.map(|done| done.into_token()));
+        rotation.error.get_or_insert(why);
+    }
+}
+
+/// Others that rotate the same token at the same time: after so many of them the run gives up telling which one is valid.
+const MOST_OVERTAKEN: usize = 5;

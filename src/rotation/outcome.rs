@@ -1,0 +1,101 @@
+//! What a rotation came to.
+
+use chrono::{DateTime, Utc};
+
+use super::decision::Plan;
+use super::steps::NotHandedOver;
+use super::survey::Survey;
+use super::{Reason, RotationError, Token};
+
+/// What a rotation came to, also when it failed half-way.
+#[derive(Debug)]
+pub struct Rotation {
+    /// Why something was done, or that nothing had to be.
+    pub reason: Reason,
+    /// The token that was there before, for those who may know of it: fingerprint and dates.
+    pub before: Option<Trace>,
+    /// The token that is valid now. In a forecast of a new one there is none.
+    pub token: Option<Token>,
+    /// A new token was issued (in check mode: would be).
+    pub issued: bool,
+    /// A token was brought to its users (in check mode: would be).
+    pub handed_over: bool,
+    /// The answer that brought the token was lost, and the token was found by asking.
+    pub recovered: bool,
+    /// Somebody else had a token issued at the same time, and theirs is the valid one.
+    pub overtaken: bool,
+    /// Old tokens that were retired, as the system names them.
+    pub retired: Vec<String>,
+    /// Old tokens that are still accepted.
+    pub left: Vec<String>,
+    /// What went wrong after something was done.
+    pub error: Option<RotationError>,
+}
+
+/// A token as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// When it was issued, where that is known.
+    pub issued_at: Option<DateTime<Utc>>,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Rotation {
+    /// The token exists nowhere but in this process: it must go into the result.
+    pub fn is_stranded(&self) -> bool {
+        self.issued && self.token.is_some() && !self.handed_over
+    }
+
+    pub(super) fn begun(survey: &Survey) -> Self {
+        Self {
+            reason: survey.decision.reason,
+            before: survey.held_token().as_ref().map(Trace::of),
+            token: survey.held_token(),
+            issued: false,
+            handed_over: false,
+            recovered: false,
+            overtaken: false,
+            retired: Vec::new(),
+            left: Vec::new(),
+            error: None,
+        }
+    }
+
+    pub(super) fn nothing_to_do(survey: &Survey) -> Self {
+        Self::begun(survey)
+    }
+
+    /// What a run would do.
+    pub(super) fn forecast(survey: &Survey) -> Self {
+        let begun = Self::begun(survey);
+        match &survey.decision.plan {
+            Plan::Nothing => begun,
+            Plan::HandOver(token) => Self { token: Some(token.clone()), handed_over: true, ..begun },
+            Plan::Issue => Self { token: None, issued: true, handed_over: true, ..begun },
+        }
+    }
+
+    /// Notes how the hand-over ended.
+    pub(super) fn settle(&mut self, handed_over: Result<Token, NotHandedOver>) {
+        match handed_over {
+            Ok(token) => {
+                self.token = Some(token);
+                self.handed_over = true;
+            }
+            Err(failed) => {
+                self.token = Some(failed.token);
+                self.error = Some(RotationError::HandOver(failed.why));
+            }
+        }
+    }
+}
+
+impl Trace {
+    /// What may be shown of a token.
+    pub fn of(token: &Token) -> Self {
+        Self { fingerprint: token.secret.fingerprint(), issued_at: token.issued_at, expires_at: token.expires_at }
+    }
+}

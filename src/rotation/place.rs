@@ -1,0 +1,85 @@
+//! What the engine asks of a place: where the users of a token read it.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::{Note, Token};
+use crate::secret::Secret;
+
+/// Where the users of a token read it.
+///
+/// The engine knows places, not files. All of this but [`Place::hand_over`] is done before anything is issued, so that what can fail fails early.
+pub trait Place {
+    /// Keeps other runs away while it lives.
+    type Lock;
+    /// Room that was made for the next token. It can be used once.
+    type Reserved;
+
+    /// Whether a token that is handed over stays there. In the result of a task it does not.
+    fn lasts(&self) -> bool;
+
+    /// What the users have today. Changes nothing.
+    fn look(&self) -> impl Future<Output = Result<Holding, PlaceError>>;
+
+    /// Whether a token could be handed over, found out without changing anything: for check mode.
+    fn check_writable(&self) -> impl Future<Output = Result<(), PlaceError>>;
+
+    /// Waits until no other run is at work on this place, then keeps the others away.
+    fn lock(&self) -> impl Future<Output = Result<Self::Lock, PlaceError>>;
+
+    /// Tries all that could keep a hand-over from succeeding.
+    fn reserve(&self, lock: &Self::Lock) -> impl Future<Output = Result<Self::Reserved, PlaceError>>;
+
+    /// Writes the note so that it survives a kill and a power failure.
+    fn write_note(&self, lock: &Self::Lock, note: &Note) -> impl Future<Output = Result<(), PlaceError>>;
+
+    /// Puts a token where its users read it, in one step, and then the note about it.
+    fn hand_over(
+        &self,
+        lock: &Self::Lock,
+        reserved: Self::Reserved,
+        token: &Token,
+        note: &Note,
+    ) -> impl Future<Output = Result<(), PlaceError>>;
+}
+
+/// What a place holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// The token.
+    pub token: Option<Secret>,
+    /// What an earlier run left to know, about this token or another one.
+    pub note: Option<Note>,
+    /// A token that a killed run had received and not put in place.
+    pub left_behind: Option<Secret>,
+    /// The token is right, but not as the task wants it: permissions, owner, what else stands in the format.
+    pub has_drifted: bool,
+}
+
+/// Why a place cannot be used.
+#[derive(Debug, Error)]
+pub enum PlaceError {
+    /// The file, or what stands beside it.
+    #[error("{option} {}: {why}", path.display())]
+    Unusable {
+        /// The option that names it.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what helps.
+        why: String,
+    },
+    /// `mode` is no octal number.
+    #[error("mode {0} is not a file mode: write an octal number in quotes, such as \"0600\"")]
+    Mode(String),
+    /// `owner` or `group` is not known here.
+    #[error("{option} '{name}' is not known on this host")]
+    Nobody {
+        /// `owner` or `group`.
+        option: &'static str,
+        /// What the task says.
+        name: String,
+    },
+}

@@ -94,10 +94,9 @@ fn scrub_messages(object: &mut Map<String, Value>, scrubber: &Scrubber) {
 fn insert(result: &mut Value, place: &str, value: Value) {
     let (row, name) = place.rsplit_once('/').unwrap_or(("", place));
     let pointer = if row.is_empty() { String::new() } else { format!("/{row}") };
-    if result.pointer(&pointer).is_some_and(Value::is_object) {
-        result.pointer_mut(&pointer).map(|object| object[name] = value);
-    } else {
-        result[place] = value;
+    match result.pointer_mut(&pointer).filter(|object| object.is_object()) {
+        Some(object) => object[name] = value,
+        None => result[place] = value,
     }
 }
 

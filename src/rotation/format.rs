@@ -72,7 +72,9 @@ pub enum FormatError {
     #[error("it is not text in UTF-8, so nothing can be added to it; is this the right file?")]
     NotText,
     /// It cannot be parsed.
-    #[error("it is not JSON (line {line}, column {column}), so nothing can be added to it; repair it, or remove it to have a new one made")]
+    #[error(
+        "it is not JSON (line {line}, column {column}), so nothing can be added to it; repair it, or remove it to have a new one made"
+    )]
     NotJson {
         /// Line of the first fault, from one.
         line: usize,
@@ -118,6 +120,11 @@ impl Format {
         self.way().remarks(existing, login)
     }
 
+    /// The file's content without the token, where the format keeps other things in the file. Else nothing: the file is the token's alone.
+    pub fn without(self, content: &[u8], login: Option<&Login<'_>>) -> Option<Zeroizing<Vec<u8>>> {
+        self.way().without(content, login)
+    }
+
     /// Whether other things in the file are kept.
     pub fn merges(self) -> bool {
         self == Self::DockerConfig
@@ -145,6 +152,10 @@ trait Way {
     fn write(&self, what: &HandedOver<'_>, existing: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, FormatError>;
 
     fn read(&self, content: &[u8], login: Option<&Login<'_>>) -> Option<Secret>;
+
+    fn without(&self, _content: &[u8], _login: Option<&Login<'_>>) -> Option<Zeroizing<Vec<u8>>> {
+        None
+    }
 
     fn check(&self, _existing: Option<&[u8]>, _login: Option<&Login<'_>>) -> Result<(), FormatError> {
         Ok(())

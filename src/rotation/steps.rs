@@ -14,7 +14,7 @@ pub(super) struct Ready<'a, P: Place> {
     reserved: P::Reserved,
     subject: &'a Subject,
     /// The note as it is.
-    note: Note,
+    note: Box<Note>,
 }
 
 /// The note says that a token is about to be issued.
@@ -70,7 +70,7 @@ impl<'a, P: Place> Ready<'a, P> {
         subject: &'a Subject,
         survey: &Survey,
     ) -> Result<Self, PlaceError> {
-        let note = survey.holding.note.clone().unwrap_or_default();
+        let note = Box::new(survey.holding.note.clone().unwrap_or_default());
         Ok(Self { place, lock, reserved: place.reserve(lock).await?, subject, note })
     }
 
@@ -78,7 +78,7 @@ impl<'a, P: Place> Ready<'a, P> {
     pub(super) async fn intend(self, survey: &Survey) -> Result<Intended<'a, P>, PlaceError> {
         let since = Utc::now();
         let valid_now = survey.valid_token();
-        let note = Note {
+        let note = Box::new(Note {
             fingerprint: valid_now.map(|token| token.fingerprint()),
             server: Some(self.subject.server.clone()),
             object: Some(self.subject.object.clone()),
@@ -88,7 +88,7 @@ impl<'a, P: Place> Ready<'a, P> {
             under_way_since: Some(since),
             retiring: self.note.retiring.clone(),
             ..Note::default()
-        };
+        });
         self.place.write_note(self.lock, &note).await?;
         Ok(Intended { ready: Self { note, ..self }, since })
     }
@@ -121,7 +121,7 @@ impl<'a, P: Place> Intended<'a, P> {
 
     /// Nothing was issued, so nothing is under way. The note is only a hint here: a stale one makes a token look older than it is.
     pub(super) async fn withdraw(self) {
-        let note = Note { under_way_since: None, ..self.ready.note };
+        let note = Note { under_way_since: None, ..*self.ready.note };
         let _only_a_hint = self.ready.place.write_note(self.ready.lock, &note).await;
     }
 }

@@ -141,7 +141,9 @@ impl<'a> Config<'a> {
             None => ("credsStore", last(&self.top, "credsStore")?),
         };
         let helper: String = serde_json::from_str(helper.value).ok().filter(|name: &String| !name.is_empty())?;
-        Some(format!("{option} names the credential helper '{helper}', so docker asks that for {host} and not this file."))
+        Some(format!(
+            "{option} names the credential helper '{helper}', so docker asks that for {host} and not this file."
+        ))
     }
 }
 

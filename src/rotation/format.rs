@@ -72,7 +72,9 @@ pub enum FormatError {
     #[error("it is not text in UTF-8, so nothing can be added to it; is this the right file?")]
     NotText,
     /// It cannot be parsed.
-    #[error("it is not JSON (line {line}, column {column}), so nothing can be added to it; repair it, or remove it to have a new one made")]
+    #[error(
+        "it is not JSON (line {line}, column {column}), so nothing can be added to it; repair it, or remove it to have a new one made"
+    )]
     NotJson {
         /// Line of the first fault, from one.
         line: usize,

@@ -162,8 +162,7 @@ fn text(written: Result<Zeroizing<Vec<u8>>, FormatError>) -> String {
     String::from_utf8(written.unwrap().to_vec()).unwrap()
 }
 
-const FORMATS: [Format; 5] =
-    [Format::Raw, Format::Json, Format::Env, Format::DockerConfig, Format::KubernetesSecret];
+const FORMATS: [Format; 5] = [Format::Raw, Format::Json, Format::Env, Format::DockerConfig, Format::KubernetesSecret];
 
 const LOGINS: [Login<'_>; 2] = [
     Login { username: "acme+ci", registry: "quay.example.com" },

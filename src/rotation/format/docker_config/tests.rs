@@ -18,8 +18,14 @@ fn an_entry_is_merged_into_whatever_is_there() {
             "{\r\n    \"auths\": {\r\n        \"a.example.com\": {},\r\n        \"HOST\": {\r\n            \"auth\": \"AUTH\",\r\n            \"email\": \"\"\r\n        }\r\n    }\r\n}\r\n",
         ),
         // On one line, with blanks and without.
-        (r#"{"auths":{"a.example.com":{"auth":"eDp5"}}}"#, r#"{"auths":{"a.example.com":{"auth":"eDp5"},"HOST":{"auth":"AUTH","email":""}}}"#),
-        (r#"{"auths": {"a.example.com": {"auth": "eDp5"}}}"#, r#"{"auths": {"a.example.com": {"auth": "eDp5"}, "HOST": {"auth": "AUTH", "email": ""}}}"#),
+        (
+            r#"{"auths":{"a.example.com":{"auth":"eDp5"}}}"#,
+            r#"{"auths":{"a.example.com":{"auth":"eDp5"},"HOST":{"auth":"AUTH","email":""}}}"#,
+        ),
+        (
+            r#"{"auths": {"a.example.com": {"auth": "eDp5"}}}"#,
+            r#"{"auths": {"a.example.com": {"auth": "eDp5"}, "HOST": {"auth": "AUTH", "email": ""}}}"#,
+        ),
         // No entry yet.
         (r#"{"auths":{}}"#, r#"{"auths":{"HOST":{"auth":"AUTH","email":""}}}"#),
         (r#"{"auths":null,"x":1}"#, r#"{"auths":{"HOST":{"auth":"AUTH","email":""}},"x":1}"#),
@@ -37,32 +43,59 @@ fn an_entry_is_merged_into_whatever_is_there() {
             "{\n   \"x\": 1,\n   \"auths\": {\n      \"HOST\": {\n         \"auth\": \"AUTH\",\n         \"email\": \"\"\n      }\n   }\n}",
         ),
         ("{}", "{\n  \"auths\": {\n    \"HOST\": {\n      \"auth\": \"AUTH\",\n      \"email\": \"\"\n    }\n  }\n}"),
-        ("{\n}\n", "{\n  \"auths\": {\n    \"HOST\": {\n      \"auth\": \"AUTH\",\n      \"email\": \"\"\n    }\n  }\n}\n"),
-        ("{}\r\n", "{\r\n  \"auths\": {\r\n    \"HOST\": {\r\n      \"auth\": \"AUTH\",\r\n      \"email\": \"\"\r\n    }\r\n  }\r\n}\r\n"),
+        (
+            "{\n}\n",
+            "{\n  \"auths\": {\n    \"HOST\": {\n      \"auth\": \"AUTH\",\n      \"email\": \"\"\n    }\n  }\n}\n",
+        ),
+        (
+            "{}\r\n",
+            "{\r\n  \"auths\": {\r\n    \"HOST\": {\r\n      \"auth\": \"AUTH\",\r\n      \"email\": \"\"\r\n    }\r\n  }\r\n}\r\n",
+        ),
         // A byte order mark, alone and before a text.
-        ("\u{feff}", "\u{feff}{\n  \"auths\": {\n    \"HOST\": {\n      \"auth\": \"AUTH\",\n      \"email\": \"\"\n    }\n  }\n}"),
+        (
+            "\u{feff}",
+            "\u{feff}{\n  \"auths\": {\n    \"HOST\": {\n      \"auth\": \"AUTH\",\n      \"email\": \"\"\n    }\n  }\n}",
+        ),
         ("\u{feff}{\"x\":1}", "\u{feff}{\"x\":1,\"auths\":{\"HOST\":{\"auth\":\"AUTH\",\"email\":\"\"}}}"),
         // The entry is there, and replaced as a whole.
-        (r#"{"auths":{"HOST":{"auth":"eDp5","identitytoken":"i"},"b":{}},"x":1}"#, r#"{"auths":{"HOST":{"auth":"AUTH","email":""},"b":{}},"x":1}"#),
-        (r#"{"auths":{"HOST":{"auth":"AUTH","identitytoken":"i"}}}"#, r#"{"auths":{"HOST":{"auth":"AUTH","email":""}}}"#),
+        (
+            r#"{"auths":{"HOST":{"auth":"eDp5","identitytoken":"i"},"b":{}},"x":1}"#,
+            r#"{"auths":{"HOST":{"auth":"AUTH","email":""},"b":{}},"x":1}"#,
+        ),
+        (
+            r#"{"auths":{"HOST":{"auth":"AUTH","identitytoken":"i"}}}"#,
+            r#"{"auths":{"HOST":{"auth":"AUTH","email":""}}}"#,
+        ),
         (r#"{"auths":{"HOST":{"auth":"AUTH","auth":"AUTH"}}}"#, r#"{"auths":{"HOST":{"auth":"AUTH","email":""}}}"#),
-        (r#"{"auths":{"HOST":{"username":"acme+ci","password":"t0ken"}}}"#, r#"{"auths":{"HOST":{"auth":"AUTH","email":""}}}"#),
+        (
+            r#"{"auths":{"HOST":{"username":"acme+ci","password":"t0ken"}}}"#,
+            r#"{"auths":{"HOST":{"auth":"AUTH","email":""}}}"#,
+        ),
         (r#"{"auths":{"HOST":null}}"#, r#"{"auths":{"HOST":{"auth":"AUTH","email":""}}}"#),
         (r#"{"auths":{"HOST":{}}}"#, r#"{"auths":{"HOST":{"auth":"AUTH","email":""}}}"#),
-        (r#"{"auths":{"quay.ex\u0061mple.com\/acme":7}}"#, r#"{"auths":{"quay.ex\u0061mple.com\/acme":{"auth":"AUTH","email":""}}}"#),
+        (
+            r#"{"auths":{"quay.ex\u0061mple.com\/acme":7}}"#,
+            r#"{"auths":{"quay.ex\u0061mple.com\/acme":{"auth":"AUTH","email":""}}}"#,
+        ),
         (
             "{\n  \"auths\": {\n    \"HOST\" :\t{ \"auth\": \"eDp5\" },\n    \"b\": {}\n  }\n}",
             "{\n  \"auths\": {\n    \"HOST\" :\t{\n      \"auth\": \"AUTH\",\n      \"email\": \"\"\n    },\n    \"b\": {}\n  }\n}",
         ),
         // Nothing is to be done.
         (r#"{ "auths" : { "HOST" : { "auth" : "AUTH" } } }"#, r#"{ "auths" : { "HOST" : { "auth" : "AUTH" } } }"#),
-        (r#"{"auths":{"HOST":{"email":"a@b","auth":"AUTH","x":[]}}}"#, r#"{"auths":{"HOST":{"email":"a@b","auth":"AUTH","x":[]}}}"#),
+        (
+            r#"{"auths":{"HOST":{"email":"a@b","auth":"AUTH","x":[]}}}"#,
+            r#"{"auths":{"HOST":{"email":"a@b","auth":"AUTH","x":[]}}}"#,
+        ),
         // Odd, and kept.
         (
-            r#"{"x":1.50,"x":-0,"y":"\u00e9\/","z":[1E+2,{"auths":2}],"auths":{"a":{},"a":{}}}"#,
-            r#"{"x":1.50,"x":-0,"y":"\u00e9\/","z":[1E+2,{"auths":2}],"auths":{"a":{},"a":{},"HOST":{"auth":"AUTH","email":""}}}"#,
+            r#"{"x":1.50,"x":-0,"y":"\u00e9\/\ud800","z":[1E+2,{"auths":2}],"auths":{"a":{},"a":{}}}"#,
+            r#"{"x":1.50,"x":-0,"y":"\u00e9\/\ud800","z":[1E+2,{"auths":2}],"auths":{"a":{},"a":{},"HOST":{"auth":"AUTH","email":""}}}"#,
         ),
-        ("{\n\n  \"x\": 1\n , \"y\":\n 2}", "{\n\n  \"x\": 1\n , \"y\":\n 2, \"auths\": {\"HOST\": {\"auth\": \"AUTH\", \"email\": \"\"}}}"),
+        (
+            "{\n\n  \"x\": 1\n , \"y\":\n 2}",
+            "{\n\n  \"x\": 1\n , \"y\":\n 2, \"auths\": {\"HOST\": {\"auth\": \"AUTH\", \"email\": \"\"}}}",
+        ),
     ];
     for (before, after) in cases {
         let [before, after] = [before, after].map(|text| text.replace("HOST", KEY).replace("AUTH", AUTH));
@@ -137,9 +170,12 @@ fn the_token_is_read_as_docker_would_use_it() {
 
 #[test]
 fn what_a_user_should_know_of_the_file_is_said() {
-    let other = "The entry of quay.example.com/acme is that of the user 'acme+old'; it is replaced by that of 'acme+ci'.";
-    let helper = "credHelpers names the credential helper 'pass', so docker asks that for quay.example.com and not this file.";
-    let store = "credsStore names the credential helper 'desktop', so docker asks that for quay.example.com and not this file.";
+    let other =
+        "The entry of quay.example.com/acme is that of the user 'acme+old'; it is replaced by that of 'acme+ci'.";
+    let helper =
+        "credHelpers names the credential helper 'pass', so docker asks that for quay.example.com and not this file.";
+    let store =
+        "credsStore names the credential helper 'desktop', so docker asks that for quay.example.com and not this file.";
     let cases = [
         (json!({}), vec![]),
         (json!({ "auths": { KEY: { "auth": AUTH } } }), vec![]),
@@ -147,7 +183,10 @@ fn what_a_user_should_know_of_the_file_is_said() {
         (json!({ "auths": { KEY: { "auth": STANDARD.encode("t0ken") } } }), vec![]),
         (json!({ "auths": { "quay.example.com": { "username": "acme+old", "password": "t0ken" } } }), vec![]),
         (json!({ "auths": { KEY: { "username": "acme+old", "password": "t0ken" } } }), vec![other]),
-        (json!({ "auths": { KEY: { "auth": STANDARD.encode("acme+old:t0ken") } }, "credsStore": "desktop" }), vec![other, store]),
+        (
+            json!({ "auths": { KEY: { "auth": STANDARD.encode("acme+old:t0ken") } }, "credsStore": "desktop" }),
+            vec![other, store],
+        ),
         (json!({ "credsStore": "" }), vec![]),
         (json!({ "credsStore": null, "credHelpers": null }), vec![]),
         (json!({ "credHelpers": { "a.example.com": "pass" } }), vec![]),

@@ -42,6 +42,10 @@ fn an_entry_is_merged_into_whatever_is_there() {
             "{\n   \"x\": 1\n}",
             "{\n   \"x\": 1,\n   \"auths\": {\n      \"HOST\": {\n         \"auth\": \"AUTH\",\n         \"email\": \"\"\n      }\n   }\n}",
         ),
+        (
+            "{\n \"x\": 1}",
+            "{\n \"x\": 1,\n \"auths\": {\n   \"HOST\": {\n     \"auth\": \"AUTH\",\n     \"email\": \"\"\n   }\n }}",
+        ),
         ("{}", "{\n  \"auths\": {\n    \"HOST\": {\n      \"auth\": \"AUTH\",\n      \"email\": \"\"\n    }\n  }\n}"),
         (
             "{\n}\n",

@@ -78,7 +78,7 @@ enum Spot<'a> {
     Entry(Member<'a>),
     /// There are entries, and not this one.
     Auths(Object<'a>),
-    /// `auths` is null, which is how some programs write that it is empty.
+    /// `auths` is null, which counts as missing.
     Null(Member<'a>),
     /// There is no `auths`.
     Nowhere,
@@ -212,9 +212,9 @@ fn last<'a>(object: &Object<'a>, name: &str) -> Option<Member<'a>> {
 
 fn refusal(fault: Fault, what: &'static str) -> FormatError {
     match fault {
-        Fault::NotJson { line, column } => FormatError::NotJson { line, column },
-        Fault::NotAnObject => FormatError::NotAnObject(what),
-        Fault::NotAName => FormatError::NotAName(what),
+        Fault::Syntax { line, column } => FormatError::NotJson { line, column },
+        Fault::Kind => FormatError::NotAnObject(what),
+        Fault::Name => FormatError::NotAName(what),
     }
 }
 

@@ -25,7 +25,8 @@ impl Way for Env {
 
     fn read(&self, content: &[u8], _login: Option<&Login<'_>>) -> Option<Secret> {
         let (name, value) = std::str::from_utf8(content).ok()?.lines().next()?.split_once('=')?;
-        let pieces: Vec<_> = value.trim_matches('\'').split(QUOTE).collect();
+        let bare = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')).unwrap_or(value);
+        let pieces: Vec<_> = bare.split(QUOTE).collect();
         name.ends_with("TOKEN").then(|| Secret::new(pieces.join("'")))
     }
 }

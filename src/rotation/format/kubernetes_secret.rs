@@ -106,3 +106,134 @@ fn encoded(text: &str) -> Option<&str> {
 const DATA: &str = ".dockerconfigjson:";
 
 const LONGEST_NAME: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use super::*;
+
+    #[test]
+    fn the_stem_of_a_file_name_is_that_of_quay() {
+        for (username, stem) in [
+            ("acme+ci", "acme-ci"),
+            ("acme+my.robot_2", "acme-my-robot-2"),
+            ("+ci", "ci"),
+            ("--ci", "-ci"),
+            ("Älter+ci", "lter-ci"),
+            ("", ""),
+        ] {
+            assert_eq!(file_stem(username), stem, "{username}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_of_this_format_is_replaced_as_a_whole() {
+        let old = written("acme+old", "quay.example.com", "old");
+        for content in [old.clone(), format!("{old}\n"), old.replace('\n', "\r\n")] {
+            assert_eq!(Format::KubernetesSecret.check(Some(content.as_bytes()), Some(&LOGIN)), Ok(()), "{content}");
+            assert_eq!(write(Some(&content)), Ok(written("acme+ci", "quay.example.com", "t0ken")), "{content}");
+        }
+        // Made by a filter of another collection: compact.
+        let compact = r#"{"auths": {"quay.example.com": {"auth": "YWNtZStjaTp0MGtlbg==", "email": ""}}}"#;
+        let content = manifest("acme+ci", &STANDARD.encode(compact));
+        assert_eq!(Format::KubernetesSecret.check(Some(content.as_bytes()), Some(&LOGIN)), Ok(()));
+        assert_eq!(read(&content), Some(Secret::new("t0ken")));
+    }
+
+    #[test]
+    fn other_manifests_and_edited_ones_are_refused() {
+        let ours = written("acme+ci", "quay.example.com", "t0ken");
+        let two = r#"{"auths": {"quay.example.com": {"auth": "YWNtZStjaTp0MGtlbg=="}, "a.example.com": {}}}"#;
+        let helper = r#"{"auths": {"quay.example.com": {"auth": "YWNtZStjaTp0MGtlbg=="}}, "credsStore": "pass"}"#;
+        for content in [
+            "t0ken".to_owned(),
+            "kind: ConfigMap\n".to_owned(),
+            ours.replace("acme-ci-pull-secret", "registry"),
+            ours.replace("data:", "  namespace: build\ndata:"),
+            format!("---\n{ours}"),
+            format!("{ours}\n---\n{ours}"),
+            format!("{ours}\n# applied by hand"),
+            ours.replace("dockerconfigjson: ", "dockerconfigjson: ?"),
+            ours.replace("dockerconfigjson: ", "dockerconfigjson: e30= #"),
+            manifest("acme+ci", &STANDARD.encode("{}")).to_string(),
+            manifest("acme+ci", &STANDARD.encode(two)).to_string(),
+            manifest("acme+ci", &STANDARD.encode(helper)).to_string(),
+        ] {
+            let refused = Format::KubernetesSecret.check(Some(content.as_bytes()), Some(&LOGIN));
+            assert_eq!(refused, Err(FormatError::Foreign), "{content}");
+            assert_eq!(write(Some(&content)), Err(FormatError::Foreign), "{content}");
+        }
+        assert_eq!(Format::KubernetesSecret.check(Some(b"\xff"), Some(&LOGIN)), Err(FormatError::Foreign));
+    }
+
+    #[test]
+    fn the_token_of_the_login_is_read_even_from_an_edited_manifest() {
+        let ours = written("acme+ci", "quay.example.com", "t0ken");
+        for (content, expected) in [
+            (ours.clone(), Some("t0ken")),
+            (ours.replace("data:", "  namespace: build\ndata:"), Some("t0ken")),
+            (ours.replace('\n', "\r\n"), Some("t0ken")),
+            (written("acme+other", "quay.example.com", "t0ken"), None),
+            (written("acme+ci", "quay.example.com/acme", "t0ken"), None),
+        ] {
+            assert_eq!(read(&content), expected.map(Secret::new), "{content}");
+        }
+    }
+
+    #[test]
+    fn another_user_and_a_name_too_long_are_remarked() {
+        let other = written("acme+old", "quay.example.com", "old");
+        let elsewhere = written("acme+ci", "quay.example.com/acme", "old");
+        for (content, login, expected) in [
+            (None, LOGIN, None),
+            (Some(written("acme+ci", "quay.example.com", "old")), LOGIN, None),
+            (
+                Some(other),
+                LOGIN,
+                Some(
+                    "The secret is that of the user 'acme+old' at quay.example.com; it is replaced by that of 'acme+ci' at quay.example.com.",
+                ),
+            ),
+            (
+                Some(elsewhere),
+                LOGIN,
+                Some(
+                    "The secret is that of the user 'acme+ci' at quay.example.com/acme; it is replaced by that of 'acme+ci' at quay.example.com.",
+                ),
+            ),
+            (
+                None,
+                Login { username: &"x".repeat(242), ..LOGIN },
+                Some("The name of the secret has 254 characters; Kubernetes refuses names of more than 253."),
+            ),
+            (None, Login { username: &"x".repeat(241), ..LOGIN }, None),
+        ] {
+            let remarks = Format::KubernetesSecret.remarks(content.as_deref().map(str::as_bytes), Some(&login));
+            assert_eq!(remarks, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    fn written(username: &str, registry: &str, token: &str) -> String {
+        let token = Secret::new(token);
+        let login = Some(Login { username, registry });
+        let what = HandedOver { token: &token, name: "robot_token", token_type: None, expires_at: None, login };
+        text(&Format::KubernetesSecret.write(&what, None).unwrap())
+    }
+
+    fn write(existing: Option<&str>) -> Result<String, FormatError> {
+        let token = Secret::new("t0ken");
+        let what =
+            HandedOver { token: &token, name: "robot_token", token_type: None, expires_at: None, login: Some(LOGIN) };
+        Format::KubernetesSecret.write(&what, existing.map(str::as_bytes)).map(|content| text(&content))
+    }
+
+    fn read(content: &str) -> Option<Secret> {
+        Format::KubernetesSecret.read(content.as_bytes(), Some(&LOGIN))
+    }
+
+    fn text(content: &[u8]) -> String {
+        String::from_utf8(content.to_vec()).unwrap()
+    }
+
+    const LOGIN: Login<'_> = Login { username: "acme+ci", registry: "quay.example.com" };
+}

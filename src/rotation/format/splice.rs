@@ -47,18 +47,18 @@ pub(super) struct Layout {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// Its syntax is wrong from here on.
-    NotJson { line: usize, column: usize },
+    Syntax { line: usize, column: usize },
     /// Something else stands there.
-    NotAnObject,
+    Kind,
     /// The name of a member is no text.
-    NotAName,
+    Name,
 }
 
 impl<'a> Object<'a> {
     /// The object that is the whole of a text but for the white space around it.
     pub(super) fn whole(text: &'a str) -> Result<Self, Fault> {
-        let value: &RawValue = serde_json::from_str(text)
-            .map_err(|error| Fault::NotJson { line: error.line(), column: error.column() })?;
+        let value: &RawValue =
+            serde_json::from_str(text).map_err(|error| Fault::Syntax { line: error.line(), column: error.column() })?;
         Self::new(value.get(), Layout::of(text))
     }
 
@@ -106,9 +106,9 @@ impl<'a> Object<'a> {
 
     fn new(text: &'a str, around: Layout) -> Result<Self, Fault> {
         if !text.starts_with('{') {
-            return Err(Fault::NotAnObject);
+            return Err(Fault::Kind);
         }
-        let Members(members) = serde_json::from_str(text).map_err(|_| Fault::NotAName)?;
+        let Members(members) = serde_json::from_str(text).map_err(|_| Fault::Name)?;
         Ok(Self { text, members, around })
     }
 

@@ -42,6 +42,10 @@ fn an_entry_is_merged_into_whatever_is_there() {
             "{\n   \"x\": 1\n}",
             "{\n   \"x\": 1,\n   \"auths\": {\n      \"HOST\": {\n         \"auth\": \"AUTH\",\n         \"email\": \"\"\n      }\n   }\n}",
         ),
+        (
+            "{\n \"x\": 1}",
+            "{\n \"x\": 1,\n \"auths\": {\n   \"HOST\": {\n     \"auth\": \"AUTH\",\n     \"email\": \"\"\n   }\n }}",
+        ),
         ("{}", "{\n  \"auths\": {\n    \"HOST\": {\n      \"auth\": \"AUTH\",\n      \"email\": \"\"\n    }\n  }\n}"),
         (
             "{\n}\n",
@@ -89,8 +93,8 @@ fn an_entry_is_merged_into_whatever_is_there() {
         ),
         // Odd, and kept.
         (
-            r#"{"x":1.50,"x":-0,"y":"\u00e9\/","z":[1E+2,{"auths":2}],"auths":{"a":{},"a":{}}}"#,
-            r#"{"x":1.50,"x":-0,"y":"\u00e9\/","z":[1E+2,{"auths":2}],"auths":{"a":{},"a":{},"HOST":{"auth":"AUTH","email":""}}}"#,
+            r#"{"x":1.50,"x":-0,"y":"\u00e9\/\ud800","z":[1E+2,{"auths":2}],"auths":{"a":{},"a":{}}}"#,
+            r#"{"x":1.50,"x":-0,"y":"\u00e9\/\ud800","z":[1E+2,{"auths":2}],"auths":{"a":{},"a":{},"HOST":{"auth":"AUTH","email":""}}}"#,
         ),
         (
             "{\n\n  \"x\": 1\n , \"y\":\n 2}",

@@ -33,7 +33,7 @@ pub use note::{Note, Retiring};
 pub use outcome::{Rotation, Trace};
 pub use place::{Holding, Place, PlaceError};
 pub use reason::Reason;
-pub use system::{InPlace, Overlap, Proof, ReadBack, Standing, System, SystemError, Token};
+pub use system::{InPlace, Overlap, Proof, ReadBack, Standing, System, Token};
 
 use survey::Survey;
 

@@ -2,3 +2,11 @@
 
 pub mod quay;
 pub mod sso;
+
+use std::error::Error;
+
+/// Why a call to a system brought nothing.
+pub trait SystemError: Error + Send + Sync + 'static {
+    /// Whether the system can have done what it was asked to although no answer says so. When in doubt, it can.
+    fn may_have_acted(&self) -> bool;
+}

@@ -116,7 +116,6 @@ impl FileInFormat {
     fn look(&self) -> Result<Holding, PlaceError> {
         let read = |content: &[u8]| self.format.read(content, self.login().as_ref());
         let content = self.place.read()?;
-        self.check(content.as_ref().map(|content| content.as_slice()))?;
         Ok(Holding {
             token: content.as_ref().and_then(|content| read(content)),
             note: self.place.note(),
@@ -125,9 +124,12 @@ impl FileInFormat {
         })
     }
 
-    fn check(&self, content: Option<&[u8]>) -> Result<(), PlaceError> {
-        let checked = self.format.check(content, self.login().as_ref());
-        checked.map_err(|why| self.place.wrong(&why.to_string()))
+    /// Whether a token can be brought into the file as it is. Returns how long it is.
+    fn check(&self) -> Result<usize, PlaceError> {
+        let content = self.place.read()?;
+        let checked = self.format.check(content.as_ref().map(|content| content.as_slice()), self.login().as_ref());
+        checked.map_err(|why| self.place.wrong(&why.to_string()))?;
+        Ok(content.map_or(0, |content| content.len()))
     }
 
     /// Other programs, which know nothing of our lock, write to the same file. So it is read at the last moment, and again before it is replaced.
@@ -169,7 +171,9 @@ impl Place for Destination {
     }
 
     async fn check_writable(&self) -> Result<(), PlaceError> {
-        self.file().map_or(Ok(()), FilePlace::check_writable)
+        let Some(file) = &self.0 else { return Ok(()) };
+        file.check()?;
+        file.place.check_writable()
     }
 
     async fn lock(&self) -> Result<Self::Lock, PlaceError> {
@@ -181,7 +185,7 @@ impl Place for Destination {
 
     async fn reserve(&self, lock: &Self::Lock) -> Result<Self::Reserved, PlaceError> {
         let (Some(file), Some(lock)) = (&self.0, lock) else { return Ok(None) };
-        let existing = file.place.read()?.map_or(0, |content| content.len());
+        let existing = file.check()?;
         Ok(Some(file.place.reserve(lock, file.format.room(existing))?))
     }
 

@@ -4,7 +4,8 @@ use std::error::Error;
 
 use thiserror::Error;
 
-use super::{PlaceError, SystemError};
+use super::PlaceError;
+use crate::systems::SystemError;
 
 type Cause = Box<dyn Error + Send + Sync>;
 

@@ -6,7 +6,8 @@
 use futures_util::future::join;
 
 use super::steps::{Doubt, Intended, Issued, NotHandedOver, Ready, Unproven};
-use super::{InPlace, Place, Plan, ReadBack, Rotate, Rotation, RotationError, SystemError};
+use super::{InPlace, Place, Plan, ReadBack, Rotate, Rotation, RotationError};
+use crate::systems::SystemError;
 
 impl<S: InPlace, P: Place> Rotate<'_, S, P> {
     /// Brings a working token to its users, with a new one issued where it takes that.

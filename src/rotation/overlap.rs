@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::steps::{Doubt, HandedOver, Intended, Issued, Ready, Unproven};
 use super::survey::Survey;
-use super::{Overlap, Place, Plan, Proof, Retiring, Rotate, Rotation, RotationError, SystemError};
+use super::{Overlap, Place, Plan, Proof, Retiring, Rotate, Rotation, RotationError};
+use crate::systems::SystemError;
 
 impl<S: Overlap, P: Place> Rotate<'_, S, P> {
     /// Brings a working token to its users, with a new one issued where it takes that. The old one is retired after `grace`.

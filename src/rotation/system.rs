@@ -1,12 +1,12 @@
 //! What the engine asks of a system that issues tokens.
 
-use std::error::Error;
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
 
 use super::Note;
 use crate::secret::Secret;
+use crate::systems::SystemError;
 
 /// A token as a system issued it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +56,6 @@ pub trait Overlap: System {
 
     /// Tokens that a run of this task asked for since then and never got: nobody has them.
     fn orphans(&self, since: DateTime<Utc>) -> impl Future<Output = Result<Vec<String>, Self::Error>>;
-}
-
-/// Why a call to a system brought nothing.
-pub trait SystemError: Error + Send + Sync + 'static {
-    /// Whether the system can have done what it was asked to although no answer says so. When in doubt, it can.
-    fn may_have_acted(&self) -> bool;
 }
 
 /// What a system says of the token that its users have.

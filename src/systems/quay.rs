@@ -12,6 +12,7 @@ use url::Url;
 
 pub use refusal::{Cause, Refusal};
 
+use super::SystemError;
 use crate::http::{Answer, Client, HttpError, Method, Repeat, Request};
 use crate::secret::Secret;
 
@@ -88,17 +89,18 @@ pub enum QuayError {
 }
 
 impl QuayError {
-    /// Whether the server can have acted although no answer says so.
-    pub fn server_may_have_acted(&self) -> bool {
-        matches!(self, Self::Http(error) if error.server_may_have_acted())
-    }
-
     /// What the server's refusal means, if it was one.
     pub fn cause(&self) -> Option<Cause> {
         match self {
             Self::Refused(refusal) => Some(refusal.cause),
             _ => None,
         }
+    }
+}
+
+impl SystemError for QuayError {
+    fn may_have_acted(&self) -> bool {
+        matches!(self, Self::Http(error) if error.server_may_have_acted())
     }
 }
 
@@ -155,12 +157,8 @@ impl Quay {
         self.expect_robot(&answer, account, 200).await
     }
 
-    /// The full names of all robots of a namespace, sorted.
-    pub async fn robots(&self, namespace: &Namespace) -> Result<Vec<String>, QuayError> {
-        let prefix = match namespace {
-            Namespace::Organization(name) => format!("{name}+"),
-            Namespace::User => format!("{}+", self.username().await?),
-        };
+    /// The short names of all robots of a namespace, sorted. `name` is that of the namespace, also where it is a user.
+    pub async fn robots(&self, namespace: &Namespace, name: &str) -> Result<Vec<String>, QuayError> {
         let mut url = self.url(&namespace.path());
         // Without this every secret stands in the answer.
         url.set_query(Some("token=false"));
@@ -170,8 +168,8 @@ impl Quay {
         }
         let list: RobotList = answer.expect_json()?;
         // The server's own match of the namespace is looser than this.
-        let mut names: Vec<String> =
-            list.robots.into_iter().map(|robot| robot.name).filter(|name| name.starts_with(&prefix)).collect();
+        let of_this_namespace = |full: &str| full.strip_prefix(name)?.strip_prefix('+').map(str::to_owned);
+        let mut names: Vec<String> = list.robots.iter().filter_map(|robot| of_this_namespace(&robot.name)).collect();
         names.sort_unstable();
         // Old releases repeat a robot now and then.
         names.dedup();
@@ -181,7 +179,7 @@ impl Quay {
         Ok(names)
     }
 
-    /// Makes a robot. Sent once. When [`QuayError::server_may_have_acted`], ask for the robot.
+    /// Makes a robot. Sent once. When [`SystemError::may_have_acted`], ask for the robot.
     pub async fn create(&self, account: &Account, description: &str) -> Result<Robot, QuayError> {
         let request =
             Request::new(Method::PUT, self.url(&account.path(&[])), ISSUING).json(&NewRobot { description })?;
@@ -189,7 +187,7 @@ impl Quay {
         self.expect_robot(&answer, account, 201).await
     }
 
-    /// Has a new token made; the old one is dead from then on. Sent once. When [`QuayError::server_may_have_acted`], ask for the robot.
+    /// Has a new token made; the old one is dead from then on. Sent once. When [`SystemError::may_have_acted`], ask for the robot.
     pub async fn regenerate(&self, account: &Account) -> Result<Robot, QuayError> {
         let request = Request::new(Method::POST, self.url(&account.path(&["regenerate"])), ISSUING);
         let answer = self.client.send(&self.authorized(request)?).await?;
@@ -234,7 +232,8 @@ impl Quay {
         }
     }
 
-    async fn username(&self) -> Result<String, QuayError> {
+    /// The name of the user that the OAuth access token belongs to.
+    pub async fn username(&self) -> Result<String, QuayError> {
         let answer = self.client.send(&self.authorized(Request::get(self.url(&["api", "v1", "user", ""])))?).await?;
         match answer.status() {
             200 => Ok(answer.expect_json::<User>()?.username),

@@ -31,6 +31,14 @@ fn everything_but_the_entry_is_kept_in_whatever_file() {
             }
         }
         assert_eq!(merge(&after), after, "{shown}");
+        let without = Format::DockerConfig.without(after.as_bytes(), Some(&LOGIN)).expect(&shown);
+        let without = std::str::from_utf8(&without).expect(&shown);
+        let mut expected = parsed(&after);
+        expected["auths"].as_object_mut().unwrap().shift_remove(KEY);
+        assert_eq!(parsed(without), expected, "{shown}\n-----\n{without}");
+        if matches!(kind, Kind::Auths) && parsed(&before)["auths"].as_object().is_some_and(|auths| !auths.is_empty()) {
+            assert_eq!(without, before, "{shown}");
+        }
         assert_eq!(Format::DockerConfig.read(after.as_bytes(), Some(&LOGIN)), Some(Secret::new("t0ken")), "{shown}");
     }
 }

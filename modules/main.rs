@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use tokensmith::ansible::{self, Module};
 
+mod quay_keyless_token;
+mod quay_robot_token;
 mod sso_token;
 
 /// The registry: one line for each module, which is `NAME.rs` and `NAME.yml` beside this file.
-const MODULES: &[Module] = &[module!(sso_token)];
+const MODULES: &[Module] = &[module!(quay_keyless_token), module!(quay_robot_token), module!(sso_token)];
 
 fn main() -> ExitCode {
     ansible::main(MODULES)

@@ -4,6 +4,7 @@ mod arguments;
 mod command;
 mod module;
 mod outcome;
+mod progress;
 mod protocol;
 mod report;
 pub mod specification;
@@ -11,5 +12,6 @@ mod task;
 
 pub use module::{Module, Parameters, Running};
 pub use outcome::Outcome;
+pub use progress::Progress;
 pub use protocol::main;
 pub use task::Task;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::secret::Secret;
 
@@ -19,6 +20,10 @@ pub struct Claims {
     pub azp: Option<String>,
     /// Realm that issued it.
     pub iss: Option<String>,
+    /// Who or what it is about.
+    pub sub: Option<String>,
+    /// Who it is for: one name or several.
+    pub aud: Option<Value>,
     /// Session that it belongs to. Service accounts have none.
     pub sid: Option<String>,
     /// End, in seconds since 1970 by the server's clock. Zero is an old spelling of "none".
@@ -51,6 +56,15 @@ impl Claims {
     /// When it was issued.
     pub fn issued_at(&self) -> Option<DateTime<Utc>> {
         self.iat.and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+    }
+
+    /// Whether it is for this audience.
+    pub fn is_for(&self, audience: &str) -> bool {
+        match &self.aud {
+            Some(Value::Array(names)) => names.iter().any(|name| name == audience),
+            Some(name) => name == audience,
+            None => false,
+        }
     }
 
     /// Its scopes; their order means nothing.

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 use std::path::Path;
 use std::process::{self, ExitCode};
@@ -26,7 +27,7 @@ pub fn main(modules: &[Module]) -> ExitCode {
     match words.as_slice() {
         [source] if is_arguments_source(source, modules) => print_once(as_module(modules, &program, source)),
         _ => match command::parse(modules, &words) {
-            Called::Module(module, arguments) => print_once(run(module, arguments)),
+            Called::Module(module, arguments) => print_once(run(module, arguments, io::stderr().is_terminal())),
             Called::Wrongly(message) => print_once(Report::failure(message)),
             Called::ForHelp(code) => code,
         },
@@ -49,17 +50,17 @@ fn as_module(modules: &[Module], program: &OsStr, source: &OsStr) -> Report {
         None => [engine_name(&arguments), program_name(program)].into_iter().flatten().collect(),
     };
     match names.iter().find_map(|name| modules.iter().find(|module| module.name == name)) {
-        Some(module) => run(module, arguments),
+        Some(module) => run(module, arguments, false),
         None => Report::failure(no_such_module(arguments.module.as_deref(), modules)),
     }
 }
 
-fn run(module: &Module, arguments: Arguments) -> Report {
+fn run(module: &Module, arguments: Arguments, on_terminal: bool) -> Report {
     let specification: Specification = match serde_json::from_str(module.specification) {
         Ok(specification) => specification,
         Err(error) => return Report::failure(format!("The specification of {} was built wrong: {error}", module.name)),
     };
-    let task = Task::new(&arguments);
+    let task = Task::new(&arguments).on_terminal(on_terminal);
     let invocation_wanted = arguments.flag("inject_invocation") != Some(false);
     let checked = specification.check(arguments.task, &ProcessEnvironment);
     for secret in &checked.secrets {

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use anyhow::{Result, bail};
 
 use super::arguments::Arguments;
+use super::progress::Progress;
 use super::report::Report;
 use crate::secret::{Scrubber, Secret};
 
@@ -15,6 +16,7 @@ pub struct Task {
     pub check_mode: bool,
     pub(super) diff: bool,
     is_async: bool,
+    on_terminal: bool,
     warnings: RefCell<Vec<String>>,
     scrubber: RefCell<Scrubber>,
 }
@@ -23,6 +25,16 @@ impl Task {
     pub(super) fn new(arguments: &Arguments) -> Self {
         let is_set = |key| arguments.flag(key) == Some(true);
         Self { check_mode: is_set("check_mode"), diff: is_set("diff"), is_async: arguments.is_async, ..Self::default() }
+    }
+
+    /// Run by a person: what takes long may show how far it is.
+    pub(super) fn on_terminal(self, on_terminal: bool) -> Self {
+        Self { on_terminal, ..self }
+    }
+
+    /// Shows how far a task with so many parts is, where somebody looks on. Never as a module.
+    pub fn progress(&self, parts: usize) -> Progress {
+        Progress::new(if self.on_terminal && parts > 1 { Some(parts) } else { None })
     }
 
     /// Tells the user something that is not an error. Shown once, however often it is said.

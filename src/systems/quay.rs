@@ -24,6 +24,38 @@ pub struct Quay {
     token: Option<Secret>,
 }
 
+/// The options of `modules/fragments/quay.yml`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Server {
+    /// Its address.
+    pub quay_host: String,
+    /// The registry's host name, where the task knows better than Quay.
+    pub registry: Option<String>,
+    /// What a token is looked up by in a credential file.
+    pub registry_key: RegistryKey,
+}
+
+/// What a token is looked up by in a credential file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistryKey {
+    /// The registry's host name.
+    Registry,
+    /// The host name and the namespace.
+    Organization,
+}
+
+impl Server {
+    /// The key of a namespace's credentials.
+    pub fn key(&self, registry: &Registry, namespace: &str) -> String {
+        let host = self.registry.as_deref().unwrap_or(&registry.service);
+        match self.registry_key {
+            RegistryKey::Registry => host.to_owned(),
+            RegistryKey::Organization => format!("{host}/{namespace}"),
+        }
+    }
+}
+
 /// Who a robot belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Namespace {
@@ -78,6 +110,15 @@ pub enum QuayError {
     /// No usable answer.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The server does not show the token to this caller.
+    #[error(
+        "the server shows {robot} without its token: the user of quay_token may look at robots and not at their secrets (a read-only superuser); use the \
+         token of an administrator of the namespace"
+    )]
+    NoTokenShown {
+        /// Full name of the robot.
+        robot: String,
+    },
     /// `quay_host` is no address of a Quay.
     #[error("quay_host {address}: {why}")]
     Host {
@@ -100,7 +141,11 @@ impl QuayError {
 
 impl SystemError for QuayError {
     fn may_have_acted(&self) -> bool {
-        matches!(self, Self::Http(error) if error.server_may_have_acted())
+        match self {
+            Self::Http(error) => error.server_may_have_acted(),
+            Self::NoTokenShown { .. } => true,
+            Self::Refused(_) | Self::Host { .. } => false,
+        }
     }
 }
 

@@ -1,0 +1,225 @@
+//! quay_keyless_token: a robot's password of one hour, in exchange for a token of an external identity provider.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokensmith::ansible::{Outcome, Task};
+use tokensmith::http::{Client, Connection};
+use tokensmith::jwt::Claims;
+use tokensmith::rotation::{
+    HandOver, Naming, Note, Overlap, Policy, Proof, Reason, Rotate, Rotation, Standing, Subject, System, Token, Trace,
+};
+use tokensmith::secret::Secret;
+use tokensmith::span::Span;
+use tokensmith::systems::SystemError;
+use tokensmith::systems::quay::{LogIn, Quay, QuayError, Registry, Server};
+
+/// The options of `quay_keyless_token.yml`.
+#[derive(Deserialize)]
+pub(crate) struct Options {
+    #[serde(flatten)]
+    connection: Connection,
+    #[serde(flatten)]
+    hand_over: HandOver,
+    #[serde(flatten)]
+    server: Server,
+    robot: String,
+    organization: Option<String>,
+    oidc_token: Option<Secret>,
+    oidc_token_file: Option<PathBuf>,
+    state: State,
+    renew_before: Span,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Present,
+    Rotated,
+}
+
+/// What the module does.
+pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
+    if !options.connection.validate_certs {
+        task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
+    }
+    if options.hand_over.returns_token() {
+        task.refuse_public_secret()?;
+    }
+    let robot = options.full_name()?;
+    let quay = Quay::new(Client::new(&options.connection)?, &options.server.quay_host, None)?;
+    let registry = quay.registry().await?;
+    let namespace = robot.split('+').next().unwrap_or_default();
+    let registry_key = options.server.key(&registry, namespace);
+    let naming = Naming { name: "robot_token", token_type: None, login: Some((robot.clone(), registry_key.clone())) };
+    let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    for remark in place.remarks() {
+        task.warn(remark);
+    }
+    let system = KeylessToken { task, options: &options, quay: &quay, registry: &registry, robot: &robot };
+    let policy = Policy {
+        force: options.state == State::Rotated,
+        renew_before: Some(options.renew_before.delta()),
+        max_age: None,
+    };
+    let subject = Subject { server: quay.address(), object: robot.clone() };
+    let rotate =
+        Rotate { system: &system, place: &place, policy: &policy, subject: &subject, check_mode: task.check_mode };
+    let rotation = rotate.overlap(TimeDelta::zero()).await?;
+
+    let mut returned = json!({ "robot": robot, "registry": registry_key });
+    if let Some(file) = place.file() {
+        returned["dest"] = json!(file.path());
+    }
+    Ok(outcome(task, &options, returned, rotation))
+}
+
+impl Options {
+    fn full_name(&self) -> Result<String> {
+        match (self.robot.split_once('+'), &self.organization) {
+            (Some((namespace, _)), Some(organization)) if namespace != organization => {
+                bail!("the robot {} does not belong to {organization}", self.robot)
+            }
+            (Some(_), _) => Ok(self.robot.clone()),
+            (None, Some(organization)) => Ok(format!("{organization}+{}", self.robot)),
+            (None, None) => bail!("name the robot in full, such as acme+{}, or say its organization", self.robot),
+        }
+    }
+
+    fn read_oidc_token(&self) -> Result<Secret> {
+        let token = match (&self.oidc_token, &self.oidc_token_file) {
+            (Some(token), _) => token.trimmed(),
+            (None, Some(path)) => {
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("oidc_token_file {} cannot be read", path.display()))?;
+                Secret::from(text).trimmed()
+            }
+            (None, None) => bail!("one of oidc_token and oidc_token_file is needed"),
+        };
+        let Some(claims) = Claims::of(&token) else {
+            bail!("the OIDC token is no JWT; it has to be one that the identity provider signed for this job")
+        };
+        if let Some(end) = claims.expires_at().filter(|end| *end + LEEWAY <= Utc::now()) {
+            bail!(
+                "the OIDC token ended at {} (its exp claim; this host's clock says {}): get a new one from its issuer",
+                timestamp(end),
+                timestamp(Utc::now())
+            );
+        }
+        Ok(token)
+    }
+}
+
+/// The token as the rotation engine sees it: others live on beside it, and all end by themselves.
+struct KeylessToken<'a> {
+    task: &'a Task,
+    options: &'a Options,
+    quay: &'a Quay,
+    registry: &'a Registry,
+    robot: &'a str,
+}
+
+impl System for KeylessToken<'_> {
+    type Error = KeylessError;
+
+    /// Asks nobody: the token says itself whose it is and when it ends.
+    async fn look(&self, held: Option<&Secret>, note: Option<&Note>) -> Result<Standing, KeylessError> {
+        let Some((held, claims)) = held.and_then(|held| Some((held, Claims::of(held)?))) else {
+            return Ok(Standing::default());
+        };
+        let noted = note.cloned().and_then(|note| note.about(&held.fingerprint()));
+        Ok(Standing {
+            works: claims.sub.as_deref() == Some(self.robot) && claims.is_for(&self.registry.service),
+            issued_at: claims.issued_at(),
+            // The note knows how far the server's clock is off.
+            expires_at: noted.and_then(|note| note.expires_at).or(claims.expires_at()),
+            ..Standing::default()
+        })
+    }
+
+    async fn issue(&self) -> Result<Token, KeylessError> {
+        let oidc_token = self.options.read_oidc_token().map_err(KeylessError::OidcToken)?;
+        self.task.learn(&oidc_token);
+        let asked_at = Utc::now();
+        let secret = self.quay.exchange(self.robot, &oidc_token).await?;
+        self.task.learn(&secret);
+        let life = Claims::of(&secret).and_then(|claims| Some(TimeDelta::seconds(claims.exp? - claims.iat?)));
+        Ok(Token { secret, id: None, issued_at: Some(asked_at), expires_at: life.map(|life| asked_at + life) })
+    }
+
+    async fn prove(&self, token: &Secret) -> Result<Proof, KeylessError> {
+        Ok(match self.quay.log_in(self.registry, self.robot, token).await? {
+            LogIn::Accepted => Proof::Works,
+            LogIn::Refused(why) => Proof::Refused(why),
+        })
+    }
+}
+
+impl Overlap for KeylessToken<'_> {
+    /// There is no way to end one, and after an hour no need.
+    async fn retire(&self, _id: &str) -> Result<(), KeylessError> {
+        Ok(())
+    }
+
+    async fn orphans(&self, _since: DateTime<Utc>) -> Result<Vec<String>, KeylessError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, Error)]
+enum KeylessError {
+    /// What would be exchanged is not there, or no good.
+    #[error("{0:#}")]
+    OidcToken(anyhow::Error),
+    #[error(transparent)]
+    Quay(#[from] QuayError),
+}
+
+impl SystemError for KeylessError {
+    fn may_have_acted(&self) -> bool {
+        matches!(self, Self::Quay(error) if error.may_have_acted())
+    }
+}
+
+fn outcome(task: &Task, options: &Options, mut returned: Value, rotation: Rotation) -> Outcome {
+    let has_file = options.hand_over.dest.is_some();
+    // Without a file there is nothing to be missing in.
+    let reason = if has_file { rotation.reason } else { Reason::Forced };
+    let is_forecast = task.check_mode && reason != Reason::Valid;
+    returned["reason"] = json!(reason);
+    let after = rotation.token.as_ref().filter(|_| !is_forecast || !rotation.issued).map(Trace::of);
+    if let Some(token) = &after {
+        returned["fingerprint"] = json!(token.fingerprint);
+        returned["expires_at"] = json!(token.expires_at.map(timestamp));
+        returned["expires_in"] = json!(token.expires_at.map(|end| (end - Utc::now()).num_seconds().max(0)));
+    }
+    let shown = |token: Option<&Trace>| {
+        json!({
+            "token": token.map(|token| &token.fingerprint),
+            "expires_at": token.and_then(|token| token.expires_at).map(timestamp),
+        })
+    };
+    let mut outcome = Outcome::new(&returned)
+        .changed(has_file && rotation.handed_over)
+        .diff(&shown(rotation.before.as_ref()), &shown(after.as_ref()));
+    if let Some(token) = rotation.token.filter(|_| options.hand_over.returns_token() && !is_forecast) {
+        outcome = outcome.secret("token", &token.secret);
+    }
+    match rotation.error {
+        Some(error) => outcome.failed(error.into()),
+        None => outcome,
+    }
+}
+
+fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// How far behind the clocks may be that Quay compares.
+const LEEWAY: TimeDelta = TimeDelta::seconds(30);

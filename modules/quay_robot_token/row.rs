@@ -1,0 +1,201 @@
+//! What a run says of one robot, and how the rows of many become one result.
+
+use anyhow::{Error, anyhow};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+use tokensmith::ansible::Outcome;
+use tokensmith::rotation::{Reason, Rotation, Trace};
+use tokensmith::secret::Secret;
+
+use super::Job;
+use super::robot::RobotToken;
+use super::targets::Target;
+
+/// What became of one robot.
+pub(super) struct Row {
+    returned: Value,
+    changed: bool,
+    token: Option<Secret>,
+    before: Value,
+    after: Value,
+    error: Option<Error>,
+}
+
+impl Row {
+    /// What a rotation came to, also when it failed half-way.
+    pub(super) fn of(job: &Job<'_>, target: &Target, system: &RobotToken<'_>, rotation: Rotation) -> Self {
+        let has_file = target.destination.file().is_some();
+        let is_forecast = job.task.check_mode && rotation.reason != Reason::Valid;
+        let mut returned = described(target, rotation.reason);
+        returned["rotated"] = json!(rotation.issued && !system.was_created());
+        returned["created"] = json!(system.was_created());
+        returned["recovered"] = json!(rotation.recovered);
+        returned["overtaken"] = json!(rotation.overtaken);
+        if let Some(token) = &rotation.token {
+            returned["fingerprint"] = json!(token.secret.fingerprint());
+        }
+        returned["rotated_at"] = json!(rotation.token.as_ref().and_then(|token| token.issued_at).map(timestamp));
+        if rotation.overtaken {
+            job.task.warn(format!(
+                "Somebody else had a token of {} made at the same time; theirs is the valid one and was handed over.",
+                target.full_name
+            ));
+        }
+        let is_stranded = rotation.is_stranded();
+        let wanted = is_stranded || (job.options.hand_over.returns_token() && !is_forecast);
+        let after = rotation.token.as_ref().map(Trace::of);
+        Self {
+            changed: rotation.issued || (has_file && rotation.handed_over),
+            before: for_diff(rotation.before.as_ref()),
+            after: if is_forecast && rotation.issued { json!("(a new token)") } else { for_diff(after.as_ref()) },
+            token: rotation.token.map(|token| token.secret).filter(|_| wanted),
+            error: rotation.error.map(|error| explained(error, is_stranded)),
+            returned,
+        }
+    }
+
+    /// The robot is gone. `existed`: until this run; `removed`: its token was in the file.
+    pub(super) fn of_deletion(target: &Target, existed: bool, removed: bool) -> Self {
+        let reason = if existed { Reason::Forced } else { Reason::Missing };
+        let mut returned = described(target, reason);
+        returned["deleted"] = json!(existed);
+        let shown = |there: bool| if there { json!("there") } else { json!("gone") };
+        Self {
+            returned,
+            changed: existed || removed,
+            token: None,
+            before: json!({ "robot": shown(existed) }),
+            after: json!({ "robot": shown(false) }),
+            error: None,
+        }
+    }
+
+    /// Nothing was done.
+    pub(super) fn failed(target: &Target, error: Error) -> Self {
+        let returned = json!({ "robot": target.full_name });
+        Self { returned, changed: false, token: None, before: Value::Null, after: Value::Null, error: Some(error) }
+    }
+
+    /// The result of a task about one robot.
+    pub(super) fn into_outcome(self) -> Outcome {
+        let outcome = Outcome::new(&self.returned).changed(self.changed).diff(&self.before, &self.after);
+        let outcome = match &self.token {
+            Some(token) => outcome.secret("token", token),
+            None => outcome,
+        };
+        match self.error {
+            Some(error) => outcome.failed(error),
+            None => outcome,
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.returned["robot"].as_str().unwrap_or_default()
+    }
+
+    fn says(&self, key: &str) -> bool {
+        self.returned[key] == true
+    }
+}
+
+/// The result of a task about many robots. It failed if one of them failed; what was done to the others stands and is in it.
+pub(super) fn outcome_of(rows: Vec<Row>) -> Outcome {
+    let count = |what: fn(&Row) -> bool| rows.iter().filter(|row| what(row)).count();
+    let summary = json!({
+        "robots": rows.len(),
+        "rotated": count(|row| row.says("rotated")),
+        "created": count(|row| row.says("created")),
+        "deleted": count(|row| row.says("deleted")),
+        "unchanged": count(|row| !row.changed && row.error.is_none()),
+        "failed": count(|row| row.error.is_some()),
+    });
+    let listed: Vec<Value> = rows.iter().map(listed).collect();
+    let by_name = |part: fn(&Row) -> &Value| -> Value {
+        rows.iter().filter(|row| row.changed).map(|row| (row.name().to_owned(), part(row).clone())).collect()
+    };
+    let mut outcome = Outcome::new(&json!({ "robot_accounts": listed, "summary": summary }))
+        .changed(rows.iter().any(|row| row.changed))
+        .diff(&by_name(|row| &row.before), &by_name(|row| &row.after));
+    for (index, row) in rows.iter().enumerate() {
+        if let Some(token) = &row.token {
+            outcome = outcome.secret_in("robot_accounts", index, "token", token);
+        }
+    }
+    match failure(&rows) {
+        Some(error) => outcome.failed(error),
+        None => outcome,
+    }
+}
+
+fn listed(row: &Row) -> Value {
+    let mut listed = row.returned.clone();
+    listed["changed"] = json!(row.changed);
+    if let Some(error) = &row.error {
+        listed["failed"] = json!(true);
+        listed["msg"] = json!(format!("{error:#}"));
+    }
+    listed
+}
+
+/// Many fail for one cause more often than for many, so each cause is told once.
+fn failure(rows: &[Row]) -> Option<Error> {
+    let mut causes: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut failed = 0;
+    for row in rows {
+        let Some(error) = &row.error else { continue };
+        failed += 1;
+        let cause = format!("{error:#}").replace(row.name(), "the robot");
+        match causes.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, names)) => names.push(row.name()),
+            None => causes.push((cause, vec![row.name()])),
+        }
+    }
+    let told: Vec<String> = causes.iter().take(MOST_TOLD).map(|(cause, names)| told(cause, names)).collect();
+    let more = if causes.len() > MOST_TOLD { "; and others, see robot_accounts" } else { "" };
+    (failed > 0).then(|| {
+        anyhow!(
+            "{failed} of {} robots failed, what was done to the others stands: {}{more}",
+            rows.len(),
+            told.join("; ")
+        )
+    })
+}
+
+fn told(cause: &str, names: &[&str]) -> String {
+    let shown = names.iter().take(MOST_TOLD).copied().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(MOST_TOLD);
+    let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{shown}{others}: {cause}")
+}
+
+fn described(target: &Target, reason: Reason) -> Value {
+    let mut returned = json!({ "robot": target.full_name, "reason": reason, "registry": target.registry_key });
+    if let Some(file) = target.destination.file() {
+        returned["dest"] = json!(file.path());
+    }
+    returned
+}
+
+fn explained(error: impl Into<Error>, is_stranded: bool) -> Error {
+    let error = error.into();
+    if is_stranded {
+        return error.context(
+            "the new token is in the result as token and nowhere else on this host; store it, or run the task again",
+        );
+    }
+    error
+}
+
+fn for_diff(token: Option<&Trace>) -> Value {
+    match token {
+        Some(token) => json!({ "token": token.fingerprint, "rotated_at": token.issued_at.map(timestamp) }),
+        None => json!({ "token": null }),
+    }
+}
+
+fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Causes, and names of each, that a message has room for.
+const MOST_TOLD: usize = 5;

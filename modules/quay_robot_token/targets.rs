@@ -1,0 +1,198 @@
+//! Which robots a task is about, and where the token of each goes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use tokensmith::rotation::{Destination, Naming, file_stem};
+use tokensmith::systems::quay::{Account, Namespace, Quay, Registry};
+
+use super::Options;
+
+/// The robots of a task.
+pub(super) enum Targets {
+    /// The one that `robot` names. Its row is the result.
+    One(Box<Target>),
+    /// Those of `robots` or `all_robots`.
+    Many(Vec<Target>),
+}
+
+/// A robot, and where its token goes.
+pub(super) struct Target {
+    pub(super) account: Account,
+    pub(super) full_name: String,
+    pub(super) registry_key: String,
+    pub(super) destination: Destination,
+}
+
+impl Targets {
+    /// Finds the robots, and makes sure that each has a file of its own, before anything is done to any of them.
+    pub(super) async fn find(quay: &Quay, options: &Options, registry: &Registry) -> Result<Self> {
+        let names = Names::of(options)?;
+        let owner = names.owner(quay).await?;
+        let short_names = match names.short {
+            Some(short) => short,
+            None => quay.robots(&owner.namespace, &owner.name).await?,
+        };
+        let mut targets = Vec::new();
+        for short_name in short_names {
+            targets.push(Target::new(&owner, short_name, options, registry)?);
+        }
+        check_apart(&targets)?;
+        match (&options.robot, targets.pop()) {
+            (Some(_), Some(target)) => Ok(Self::One(Box::new(target))),
+            (_, last) => {
+                targets.extend(last);
+                Ok(Self::Many(targets))
+            }
+        }
+    }
+}
+
+/// What the options say of robots' names.
+struct Names {
+    organization: Option<String>,
+    /// `None`: all that there are.
+    short: Option<Vec<String>>,
+}
+
+struct Owner {
+    namespace: Namespace,
+    name: String,
+}
+
+impl Names {
+    fn of(options: &Options) -> Result<Self> {
+        let given: Option<Vec<&str>> = match (&options.robot, &options.robots) {
+            (Some(robot), _) => Some(vec![robot]),
+            (None, Some(robots)) => Some(robots.iter().map(String::as_str).collect()),
+            (None, None) if options.all_robots => None,
+            (None, None) => bail!("no robot is named, and all_robots is false"),
+        };
+        let mut organization = options.organization.clone();
+        let mut short = Vec::new();
+        for name in given.iter().flatten() {
+            let (namespace, robot) = split(name)?;
+            match (&organization, namespace) {
+                (Some(one), Some(other)) if one != other => bail!(
+                    "the robot {name} does not belong to {one}; a task is about the robots of one organization, or of one user"
+                ),
+                (None, Some(namespace)) if short.is_empty() => organization = Some(namespace.to_owned()),
+                (None, Some(_)) => {
+                    bail!("name all robots in full, or none; those without an organization are the user's own")
+                }
+                _ => {}
+            }
+            if short.iter().any(|known| known == robot) {
+                bail!("the robot {robot} is named twice");
+            }
+            short.push(robot.to_owned());
+        }
+        Ok(Self { organization, short: given.map(|_| short) })
+    }
+
+    async fn owner(&self, quay: &Quay) -> Result<Owner> {
+        match &self.organization {
+            Some(name) => Ok(Owner { namespace: Namespace::Organization(name.clone()), name: name.clone() }),
+            None => Ok(Owner { namespace: Namespace::User, name: quay.username().await? }),
+        }
+    }
+}
+
+impl Target {
+    fn new(owner: &Owner, short_name: String, options: &Options, registry: &Registry) -> Result<Self> {
+        let full_name = format!("{}+{short_name}", owner.name);
+        let registry_key = options.server.key(registry, &owner.name);
+        let naming =
+            Naming { name: "robot_token", token_type: None, login: Some((full_name.clone(), registry_key.clone())) };
+        let dest =
+            options.hand_over.dest.as_deref().map(|dest| expanded(dest, &owner.name, &short_name)).transpose()?;
+        let destination = options.hand_over.destination(dest.as_deref(), naming)?;
+        let account = Account { namespace: owner.namespace.clone(), short_name };
+        Ok(Self { account, full_name, registry_key, destination })
+    }
+}
+
+/// The namespace and the short name in a robot's name.
+fn split(name: &str) -> Result<(Option<&str>, &str)> {
+    let (namespace, robot) = match name.split_once('+') {
+        Some((namespace, robot)) => (Some(namespace), robot),
+        None => (None, name),
+    };
+    // What else is wrong with a name is for the server to say: it may be older than today's rules.
+    let is_path = |part: &str| part.is_empty() || part.starts_with("..") || part == "." || part.contains(['/', '+']);
+    if is_path(robot) || namespace.is_some_and(is_path) {
+        bail!("'{name}' is not the name of a robot; write it short (ci) or in full (acme+ci)");
+    }
+    Ok((namespace, robot))
+}
+
+/// The path of a template.
+fn expanded(template: &Path, namespace: &str, robot: &str) -> Result<PathBuf> {
+    let Some(template) = template.to_str() else { bail!("dest is not text in UTF-8") };
+    let mut path = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((word, after)) = after.split_once('}') else { break };
+        path.push_str(before);
+        match word {
+            "robot" => path.push_str(robot),
+            "namespace" => path.push_str(namespace),
+            "stem" => path.push_str(&file_stem(&format!("{namespace}+{robot}"))),
+            other => {
+                bail!("dest {template}: {{{other}}} means nothing; there are {{robot}}, {{namespace}} and {{stem}}")
+            }
+        }
+        rest = after;
+    }
+    path.push_str(rest);
+    Ok(path.into())
+}
+
+/// Different robots can have the same `{stem}`: it says `-` for every `.`, `_` and `-`.
+fn check_apart(targets: &[Target]) -> Result<()> {
+    let mut owners: HashMap<&Path, &str> = HashMap::new();
+    for target in targets {
+        let Some(file) = target.destination.file() else { continue };
+        if let Some(other) = owners.insert(file.path(), &target.full_name) {
+            bail!(
+                "dest {}: {other} and {} would have the same file, so one token would overwrite the other; let dest hold {{robot}}, by which all robots \
+                 of one namespace differ",
+                file.path().display(),
+                target.full_name
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn robots_are_named_short_or_in_full() {
+        for (name, parts) in
+            [("ci", (None, "ci")), ("acme+ci", (Some("acme"), "ci")), ("Old.Robot", (None, "Old.Robot"))]
+        {
+            assert_eq!(split(name).unwrap(), parts);
+        }
+        for name in ["", "+", "acme+", "+ci", "a/b", "..", "acme+..", "a+b+c", "."] {
+            assert!(split(name).unwrap_err().to_string().contains("is not the name of a robot"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_template_knows_three_words() {
+        for (template, path) in [
+            ("/etc/{robot}", "/etc/my.robot"),
+            ("/etc/{namespace}/{stem}-auth.json", "/etc/acme/acme-my-robot-auth.json"),
+            ("/etc/token", "/etc/token"),
+            ("/etc/{", "/etc/{"),
+        ] {
+            assert_eq!(expanded(Path::new(template), "acme", "my.robot").unwrap(), Path::new(path));
+        }
+        let error = expanded(Path::new("/etc/{name}"), "acme", "ci").unwrap_err().to_string();
+        assert_eq!(error, "dest /etc/{name}: {name} means nothing; there are {robot}, {namespace} and {stem}");
+    }
+}

@@ -37,6 +37,7 @@ mod faults;
 mod random;
 mod record;
 mod server;
+mod signing;
 pub mod sso;
 
 /// All stand-ins, running until dropped.

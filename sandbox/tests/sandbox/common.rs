@@ -147,11 +147,14 @@ pub(crate) fn trusting(sandbox: &Sandbox) -> Client {
 }
 
 pub(crate) fn builder(sandbox: &Sandbox) -> ClientBuilder {
+    trusting_pem(&std::fs::read(sandbox.ca_path()).unwrap())
+}
+
+pub(crate) fn trusting_pem(pem: &[u8]) -> ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let pem = std::fs::read(sandbox.ca_path()).unwrap();
     Client::builder()
-        .tls_certs_only([reqwest::Certificate::from_pem(&pem).unwrap()])
+        .tls_certs_only([reqwest::Certificate::from_pem(pem).unwrap()])
         .timeout(Duration::from_secs(10))
         .no_proxy()
 }

@@ -2,13 +2,18 @@
 //!
 //! | request | does |
 //! | --- | --- |
-//! | `POST fault` `{"fault": "lost_answer", "path": "/token", "grant": "refresh_token", "times": 1}` | adds a fault; all but `fault` may be left out, and `act`, `delay_milliseconds` added |
+//! | `POST fault` `{"fault": "lost_answer", "path": "/token", "grant": "refresh_token", "times": 1}` | adds a fault; all but `fault` may be left out, and `method`, `act`, `delay_milliseconds` added |
 //! |  | faults: `lost_answer`, `cut`, `delay`, `starting` (`retry_after`), `bad_gateway`, `html`, `large_body`, `truncated_json`, `cut_body`, `without_refresh_token`, `expires_in` (`seconds`), `replace` (`fields`), `answer` (`status`, `content_type`, `body`) |
+//! |  | meant for Quay: `interference`, `server_error`, `read_only`, `too_many_requests` |
 //! | `POST faults/clear` | ends all faults |
 //! | `POST clock` `{"advance": 3600}` | moves the clock |
 //! | `GET requests` | the requests so far, without secrets |
 //! | `POST requests/clear` | forgets them |
-//! | `POST …` | what the system itself knows: see its `control` |
+//! | `POST …` | what the systems know: `sso/…` and `quay/…`, see their `control` |
+//!
+//! It is the same at every system's address.
+
+use std::sync::Arc;
 
 use hyper::Method;
 use serde::Deserialize;
@@ -20,7 +25,7 @@ use crate::{Shared, System};
 
 pub(crate) const PREFIX: &str = "/_sandbox/";
 
-pub(crate) fn answer(shared: &Shared, system: &dyn System, action: &str, request: &Request) -> Answer {
+pub(crate) fn answer(shared: &Shared, systems: &[Arc<dyn System>], action: &str, request: &Request) -> Answer {
     if request.method == Method::GET && action == "requests" {
         return Answer::json(200, &shared.records.summary());
     }
@@ -48,7 +53,10 @@ pub(crate) fn answer(shared: &Shared, system: &dyn System, action: &str, request
             shared.records.clear();
             done()
         }
-        _ => system.control(action, &arguments).unwrap_or_else(|| refusal(404, "There is no such action.")),
+        _ => systems
+            .iter()
+            .find_map(|system| system.control(action, &arguments))
+            .unwrap_or_else(|| refusal(404, "There is no such action.")),
     }
 }
 

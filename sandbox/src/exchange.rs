@@ -70,11 +70,17 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
+    /// No answer at all: the system closes the connection.
+    pub(crate) is_cut: bool,
 }
 
 impl Answer {
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new() }
+        Self { status, headers: Vec::new(), body: Bytes::new(), is_cut: false }
+    }
+
+    pub(crate) fn cut() -> Self {
+        Self { is_cut: true, ..Self::empty(0) }
     }
 
     pub(crate) fn json(status: u16, body: &Value) -> Self {

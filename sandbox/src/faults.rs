@@ -7,7 +7,9 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::System;
 use crate::exchange::{Answer, Request};
+use crate::quay::answers;
 
 /// The faults of a sandbox. Each request meets the first one that matches it, if any.
 #[derive(Debug, Default)]
@@ -50,6 +52,7 @@ pub struct Fault {
     #[serde(flatten)]
     kind: Kind,
     path: Option<String>,
+    method: Option<String>,
     grant: Option<String>,
     times: Option<u32>,
     #[serde(default)]
@@ -91,6 +94,26 @@ impl Fault {
     /// 502 with a proxy's HTML page.
     pub fn bad_gateway() -> Self {
         Self::new(Kind::BadGateway)
+    }
+
+    /// 429 with a proxy's HTML page, without `Retry-After`.
+    pub fn too_many_requests() -> Self {
+        Self::new(Kind::TooManyRequests)
+    }
+
+    /// 500 with the page of an application server whose application broke, and the connection closed behind it.
+    pub fn server_error() -> Self {
+        Self::new(Kind::ServerError)
+    }
+
+    /// 503 of a Quay in read-only mode, to whatever request.
+    pub fn read_only() -> Self {
+        Self::new(Kind::ReadOnly)
+    }
+
+    /// Everything is right, but before the answer is sent somebody else regenerates the robot that the path names.
+    pub fn interference() -> Self {
+        Self::new(Kind::Interference)
     }
 
     /// 200 with an HTML page, as from a captive portal.
@@ -140,6 +163,12 @@ impl Fault {
         self
     }
 
+    /// Only requests with this method.
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
+        self
+    }
+
     /// Only requests with this `grant_type`.
     pub fn grant(mut self, grant: impl Into<String>) -> Self {
         self.grant = Some(grant.into());
@@ -168,11 +197,18 @@ impl Fault {
         Duration::from_millis(self.delay_milliseconds)
     }
 
-    /// What becomes of the request. `act` lets the system do what was asked.
-    pub(crate) fn apply(&self, act: impl FnOnce() -> Answer) -> Outcome {
+    /// What becomes of the request.
+    pub(crate) fn apply(&self, system: &dyn System, request: &Request) -> Outcome {
+        let act = || system.answer(request);
         let canned = match &self.kind {
             Kind::LostAnswer => return after(act, |_| Outcome::Cut),
             Kind::Delay => return after(act, Outcome::Answer),
+            Kind::Interference => {
+                return after(act, |answer| {
+                    system.interfere(request);
+                    Outcome::Answer(answer)
+                });
+            }
             Kind::TruncatedJson => return after(act, |answer| Outcome::Answer(first_half(answer))),
             Kind::CutBody => return after(act, Outcome::CutBody),
             Kind::Replace { fields } => return after(act, |answer| Outcome::Answer(replaced(answer, fields))),
@@ -189,6 +225,9 @@ impl Fault {
             Kind::Cut => Outcome::Cut,
             Kind::Starting { retry_after } => Outcome::Answer(starting(*retry_after)),
             Kind::BadGateway => Outcome::Answer(Answer::text(502, "text/html", BAD_GATEWAY)),
+            Kind::TooManyRequests => Outcome::Answer(answers::too_many_requests()),
+            Kind::ServerError => Outcome::Answer(answers::server_error()),
+            Kind::ReadOnly => Outcome::Answer(answers::read_only()),
             Kind::Html => Outcome::Answer(Answer::text(200, "text/html; charset=utf-8", PORTAL)),
             Kind::LargeBody => Outcome::Answer(Answer::text(200, "application/json", large_json())),
             Kind::Answer { status, content_type, body, retry_after } => {
@@ -206,14 +245,16 @@ impl Fault {
     }
 
     fn new(kind: Kind) -> Self {
-        Self { kind, path: None, grant: None, times: None, act: false, delay_milliseconds: 0 }
+        Self { kind, path: None, method: None, grant: None, times: None, act: false, delay_milliseconds: 0 }
     }
 
     fn matches(&self, request: &Request) -> bool {
         let right_path = self.path.as_ref().is_none_or(|part| request.path.contains(part.as_str()));
+        let right_method =
+            self.method.as_ref().is_none_or(|method| request.method.as_str().eq_ignore_ascii_case(method));
         let right_grant =
             self.grant.as_ref().is_none_or(|grant| request.form().value("grant_type") == Some(grant.as_str()));
-        right_path && right_grant
+        right_path && right_method && right_grant
     }
 }
 
@@ -233,6 +274,10 @@ enum Kind {
     Delay,
     Starting { retry_after: u32 },
     BadGateway,
+    TooManyRequests,
+    ServerError,
+    ReadOnly,
+    Interference,
     Html,
     LargeBody,
     TruncatedJson,
@@ -280,7 +325,7 @@ fn is_known(name: &str) -> bool {
 }
 
 const FIELDS: &str =
-    "fault path grant times act delay_milliseconds retry_after seconds fields status content_type body";
+    "fault path method grant times act delay_milliseconds retry_after seconds fields status content_type body";
 const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
 const PORTAL: &str =
     "<!DOCTYPE html><html><head><title>Log in</title></head><body>Log in to use this network.</body></html>";

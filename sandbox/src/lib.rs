@@ -21,22 +21,29 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 pub use crate::clock::Clock;
 pub use crate::faults::{Fault, Faults};
+pub use crate::quay::Quay;
 pub use crate::record::{Recorded, Records};
 pub use crate::sso::Sso;
+
+use crate::certificates::Certificates;
+use crate::server::Door;
 
 mod certificates;
 mod clock;
 mod control;
 mod exchange;
 mod faults;
+pub mod quay;
 mod random;
 mod record;
 mod server;
+mod signing;
 pub mod sso;
 
 /// All stand-ins, running until dropped.
@@ -44,6 +51,7 @@ pub mod sso;
 pub struct Sandbox {
     shared: Arc<Shared>,
     sso: Sso,
+    quay: Quay,
     folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -57,23 +65,22 @@ impl Sandbox {
 
     /// As [`Sandbox::start`], with Red Hat SSO on the given port (0: any free one).
     pub fn start_on(port: u16) -> Result<Self, StartError> {
-        let certificates = certificates::Certificates::make().map_err(StartError::Certificates)?;
+        let certificates = Certificates::make().map_err(StartError::Certificates)?;
         let folder = tempfile::Builder::new().prefix("tokensmith-sandbox-").tempdir().map_err(StartError::Folder)?;
         std::fs::write(folder.path().join(CA), &certificates.ca_pem).map_err(StartError::Folder)?;
 
-        let tls_listener = listen(port)?;
-        let plain_listener = listen(0)?;
         let shared = Arc::new(Shared::default());
-        let sso = Sso::new(shared.clock.clone(), address(&tls_listener)?, address(&plain_listener)?)
-            .map_err(StartError::Key)?;
-        let system: Arc<dyn System> = Arc::new(sso.clone());
-        let doors = vec![
-            server::Door { listener: tls_listener, tls: Some(certificates.acceptor), system: Arc::clone(&system) },
-            server::Door { listener: plain_listener, tls: None, system },
-        ];
+        let mut doors = Vec::new();
+        let ports = Ports::open(port)?;
+        let sso = Sso::new(shared.clock.clone(), ports.tls_address, ports.plain_address).map_err(StartError::Key)?;
+        doors.extend(ports.lead_to(Arc::new(sso.clone()), &certificates));
+        let ports = Ports::open(0)?;
+        let quay = Quay::new(shared.clock.clone(), ports.tls_address, ports.plain_address).map_err(StartError::Key)?;
+        doors.extend(ports.lead_to(Arc::new(quay.clone()), &certificates));
+
         let (stop, stopped) = oneshot::channel();
         let thread = server::spawn(doors, Arc::clone(&shared), stopped).map_err(StartError::Thread)?;
-        Ok(Self { shared, sso, folder, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, sso, quay, folder, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Red Hat SSO.
@@ -81,7 +88,13 @@ impl Sandbox {
         &self.sso
     }
 
-    /// The address of Red Hat SSO, without a path: `https://127.0.0.1:PORT`. The control endpoint is `/_sandbox/` there.
+    /// Quay.
+    pub fn quay(&self) -> &Quay {
+        &self.quay
+    }
+
+    /// The address of Red Hat SSO, without a path: `https://127.0.0.1:PORT`. The control endpoint is `/_sandbox/` there, as
+    /// at the address of every system.
     pub fn url(&self) -> String {
         self.sso.url()
     }
@@ -151,6 +164,12 @@ trait System: Send + Sync {
     fn answer(&self, request: &exchange::Request) -> exchange::Answer;
     /// `None`: this system knows no such thing.
     fn control(&self, action: &str, arguments: &serde_json::Value) -> Option<exchange::Answer>;
+    /// How long every answer takes.
+    fn latency(&self) -> Duration {
+        Duration::ZERO
+    }
+    /// Somebody else does at this moment what the request asked for.
+    fn interfere(&self, _request: &exchange::Request) {}
 }
 
 /// What the systems have in common.
@@ -159,6 +178,30 @@ struct Shared {
     clock: Clock,
     faults: Faults,
     records: Records,
+}
+
+/// The two ports of a system, with TLS and without.
+struct Ports {
+    tls: TcpListener,
+    tls_address: SocketAddr,
+    plain: TcpListener,
+    plain_address: SocketAddr,
+}
+
+impl Ports {
+    fn open(tls_port: u16) -> Result<Self, StartError> {
+        let (tls, plain) = (listen(tls_port)?, listen(0)?);
+        let (tls_address, plain_address) = (address(&tls)?, address(&plain)?);
+        Ok(Self { tls, tls_address, plain, plain_address })
+    }
+
+    fn lead_to(self, system: Arc<dyn System>, certificates: &Certificates) -> [Door; 2] {
+        let acceptor = certificates.acceptor.clone();
+        [
+            Door { listener: self.tls, tls: Some(acceptor), system: Arc::clone(&system) },
+            Door { listener: self.plain, tls: None, system },
+        ]
+    }
 }
 
 fn listen(port: u16) -> Result<TcpListener, StartError> {

@@ -5,18 +5,24 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::json;
-use tokensmith_sandbox::Sandbox;
+use tokensmith_sandbox::{Sandbox, quay};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let arguments = command().get_matches();
-    let folder = arguments.get_one::<PathBuf>("state").cloned().unwrap_or_default();
-    let port = arguments.get_one::<u16>("port").copied().unwrap_or_default();
-    match run(folder, port, arguments.get_flag("until-stdin-closes")) {
+    let wanted = Wanted {
+        folder: arguments.get_one::<PathBuf>("state").cloned().unwrap_or_default(),
+        port: arguments.get_one::<u16>("port").copied().unwrap_or_default(),
+        quay_robots: arguments.get_one::<usize>("quay-robots").copied().unwrap_or_default(),
+        quay_latency: Duration::from_millis(arguments.get_one::<u64>("quay-latency").copied().unwrap_or_default()),
+        until_stdin_closes: arguments.get_flag("until-stdin-closes"),
+    };
+    match run(&wanted) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "tokensmith-sandbox: {error}");
@@ -29,12 +35,27 @@ fn command() -> Command {
     Command::new("tokensmith-sandbox")
         .about("Stand-ins of the peer systems on 127.0.0.1, with a throw-away authority")
         .after_help(
-            "The folder gets ca.pem, endpoints.json and offline_token (a first one, of the client cloud-services); \
-             they are removed at the end. One line on standard output says when all is ready.",
+            "The folder gets ca.pem, endpoints.json, offline_token (a first one, of the client cloud-services) and \
+             quay_token (an OAuth access token of alice); they are removed at the end. \
+             One line on standard output says when all is ready.",
         )
         .arg(Arg::new("state").long("state").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)))
         .arg(
             Arg::new("port").long("port").value_name("PORT").value_parser(value_parser!(u16)).help("default: any free"),
+        )
+        .arg(
+            Arg::new("quay-robots")
+                .long("quay-robots")
+                .value_name("COUNT")
+                .value_parser(value_parser!(usize))
+                .help("so many robots in Quay's organization bulk: bulk+r0001, bulk+r0002, ..."),
+        )
+        .arg(
+            Arg::new("quay-latency")
+                .long("quay-latency")
+                .value_name("MILLISECONDS")
+                .value_parser(value_parser!(u64))
+                .help("how long each answer of Quay takes"),
         )
         .arg(
             Arg::new("until-stdin-closes")
@@ -44,15 +65,28 @@ fn command() -> Command {
         )
 }
 
-fn run(folder: PathBuf, port: u16, until_stdin_closes: bool) -> Result<(), Box<dyn std::error::Error>> {
-    let sandbox = Sandbox::start_on(port)?;
+struct Wanted {
+    folder: PathBuf,
+    port: u16,
+    quay_robots: usize,
+    quay_latency: Duration,
+    until_stdin_closes: bool,
+}
+
+fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
+    let sandbox = Sandbox::start_on(wanted.port)?;
     let realm = sandbox.sso().realm("redhat-external");
     let offline_token = realm.issue_offline_token("cloud-services", "openid offline_access api.iam.organization")?;
+    let quay_token = sandbox.quay().issue_token("alice", quay::SCOPES);
+    sandbox.quay().add_robots("bulk", wanted.quay_robots);
+    sandbox.quay().change(|state| state.latency = wanted.quay_latency);
     let endpoints = json!({
         "pid": std::process::id(),
         "sandbox_url": sandbox.url(),
         "sso_url": realm.url(),
         "sso_token_url": realm.token_url(),
+        "quay_url": sandbox.quay().url(),
+        "quay_host": sandbox.quay().server_hostname(),
     });
 
     // The runtime must exist before the ready line: a signal sent right after it has to be heard.
@@ -60,15 +94,17 @@ fn run(folder: PathBuf, port: u16, until_stdin_closes: bool) -> Result<(), Box<d
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let state = State::make(&folder)?;
+        let state = State::make(&wanted.folder)?;
         state.write("ca.pem", 0o644, &std::fs::read(sandbox.ca_path())?)?;
         state.write("endpoints.json", 0o644, format!("{endpoints:#}\n").as_bytes())?;
         state.write("offline_token", 0o600, offline_token.as_bytes())?;
-        writeln!(std::io::stdout(), "The sandbox is ready at {} (state in {}).", sandbox.url(), folder.display())?;
+        state.write("quay_token", 0o600, quay_token.as_bytes())?;
+        let (url, folder) = (sandbox.url(), wanted.folder.display());
+        writeln!(std::io::stdout(), "The sandbox is ready at {url} (state in {folder}).")?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            () = stdin_closed(), if until_stdin_closes => {}
+            () = stdin_closed(), if wanted.until_stdin_closes => {}
         }
         Ok::<_, Box<dyn std::error::Error>>(())
     })?;
@@ -105,7 +141,7 @@ impl<'p> State<'p> {
 
 impl Drop for State<'_> {
     fn drop(&mut self) {
-        for name in ["ca.pem", "endpoints.json", "offline_token"] {
+        for name in ["ca.pem", "endpoints.json", "offline_token", "quay_token"] {
             let _ = std::fs::remove_file(self.folder.join(name));
         }
         if self.is_new {

@@ -19,3 +19,8 @@ pub(crate) fn uuid() -> String {
 pub(crate) fn text<const N: usize>() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes::<N>())
 }
+
+/// `N` characters out of these.
+pub(crate) fn characters<const N: usize>(alphabet: &[u8]) -> String {
+    bytes::<N>().iter().map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect()
+}

@@ -102,7 +102,7 @@ impl Records {
     }
 
     pub(crate) fn answered(&self, number: u64, status: u16) {
-        if let Some(recorded) = self.lock().records.iter_mut().find(|recorded| recorded.number == number) {
+        if let Some(recorded) = self.lock().records.iter_mut().rev().find(|recorded| recorded.number == number) {
             recorded.status = Some(status);
         }
     }

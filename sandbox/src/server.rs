@@ -27,7 +27,7 @@ pub(crate) struct Door {
     pub(crate) system: Arc<dyn System>,
 }
 
-/// Serves all doors until the other end of `stopped` is used or dropped.
+/// Serves all doors until the other end of `stopped` is used or dropped. The control endpoint is the same behind each.
 pub(crate) fn spawn(
     doors: Vec<Door>,
     shared: Arc<Shared>,
@@ -36,23 +36,28 @@ pub(crate) fn spawn(
     for door in &doors {
         door.listener.set_nonblocking(true)?;
     }
+    let systems: Arc<[_]> = doors.iter().map(|door| Arc::clone(&door.system)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
         runtime.block_on(async {
             for door in doors {
-                tokio::spawn(accept(door, Arc::clone(&shared)));
+                tokio::spawn(accept(door, Arc::clone(&systems), Arc::clone(&shared)));
             }
             let _ = stopped.await;
         });
     })
 }
 
-async fn accept(door: Door, shared: Arc<Shared>) {
+async fn accept(door: Door, systems: Arc<[Arc<dyn System>]>, shared: Arc<Shared>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(door.listener) else { return };
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
-        let service =
-            Service { system: Arc::clone(&door.system), shared: Arc::clone(&shared), encrypted: door.tls.is_some() };
+        let service = Service {
+            system: Arc::clone(&door.system),
+            systems: Arc::clone(&systems),
+            shared: Arc::clone(&shared),
+            encrypted: door.tls.is_some(),
+        };
         let tls = door.tls.clone();
         tokio::spawn(async move {
             match tls {
@@ -71,6 +76,7 @@ async fn accept(door: Door, shared: Arc<Shared>) {
 #[derive(Clone)]
 struct Service {
     system: Arc<dyn System>,
+    systems: Arc<[Arc<dyn System>]>,
     shared: Arc<Shared>,
     encrypted: bool,
 }
@@ -86,19 +92,24 @@ impl Service {
     async fn respond(self, request: hyper::Request<Incoming>) -> Result<Response<AnswerBody>, Cut> {
         let request = self.read(request).await?;
         if let Some(action) = request.path.strip_prefix(control::PREFIX) {
-            return Ok(whole(control::answer(&self.shared, self.system.as_ref(), action, &request)));
+            return Ok(whole(control::answer(&self.shared, &self.systems, action, &request)));
         }
         let number = self.shared.records.add(&request);
         let outcome = match self.shared.faults.take(&request) {
             None => Outcome::Answer(self.system.answer(&request)),
             Some(fault) => {
-                let outcome = fault.apply(|| self.system.answer(&request));
+                let outcome = fault.apply(self.system.as_ref(), &request);
                 tokio::time::sleep(fault.delay_to_keep()).await;
                 outcome
             }
         };
+        let latency = self.system.latency();
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
         let response = match outcome {
             Outcome::Cut => return Err(Cut),
+            Outcome::Answer(answer) if answer.is_cut => return Err(Cut),
             Outcome::Answer(answer) => whole(answer),
             Outcome::CutBody(answer) => half(answer),
         };

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 pub use self::realm::{Client, Realm, User};
 
-use self::jwt::SigningKey;
 use self::session::{Kind, Session};
 use crate::clock::Clock;
 use crate::exchange::{Answer, Form, Request};
+use crate::signing::SigningKey;
 use crate::{System, control};
 
 mod client;

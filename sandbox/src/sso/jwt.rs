@@ -1,22 +1,15 @@
 //! The tokens: JWTs, their keys and their signatures.
 
-use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use ring::rand::SystemRandom;
-use ring::rsa::PublicKeyComponents;
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair};
 use ring::{digest, hmac};
-use rsa::RsaPrivateKey;
-use rsa::pkcs8::EncodePrivateKey;
-use rsa::rand_core::OsRng;
-use rsa::traits::PublicKeyParts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::random;
+use crate::signing::{Algorithm, SigningKey};
 
 /// The keys of one realm. Their ids are the realm's own, so a token of another realm is unknown here.
 #[derive(Debug)]
@@ -55,7 +48,7 @@ impl Keys {
     /// RS256: access and id tokens.
     pub(crate) fn sign_asymmetric(&self, claims: &Value) -> String {
         let signed = signed_part("RS256", &self.asymmetric_id, claims);
-        let signature = self.asymmetric.sign(signed.as_bytes());
+        let signature = self.asymmetric.sign(Algorithm::Rs256, signed.as_bytes());
         format!("{signed}.{}", BASE64.encode(signature))
     }
 
@@ -69,7 +62,9 @@ impl Keys {
             "HS512" if header.kid == self.symmetric_id => {
                 hmac::verify(&self.symmetric, signed.as_bytes(), &signature).is_ok()
             }
-            "RS256" if header.kid == self.asymmetric_id => self.asymmetric.verify(signed.as_bytes(), &signature),
+            "RS256" if header.kid == self.asymmetric_id => {
+                self.asymmetric.verify(Algorithm::Rs256, signed.as_bytes(), &signature)
+            }
             _ => false,
         };
         if !is_right {
@@ -82,7 +77,7 @@ impl Keys {
     pub(crate) fn public(&self) -> Value {
         json!({ "keys": [
             { "kid": self.asymmetric_id, "kty": "RSA", "alg": "RS256", "use": "sig",
-              "n": BASE64.encode(&self.asymmetric.modulus), "e": BASE64.encode(&self.asymmetric.exponent) },
+              "n": self.asymmetric.modulus(), "e": self.asymmetric.exponent() },
             { "kid": self.encryption_id, "kty": "RSA", "alg": "RSA-OAEP", "use": "enc",
               "n": self.encryption_modulus, "e": "AQAB" },
         ]})
@@ -120,53 +115,6 @@ impl Claims {
     }
 }
 
-/// An RSA key of 2048 bits.
-pub(crate) struct SigningKey {
-    pair: RsaKeyPair,
-    modulus: Vec<u8>,
-    exponent: Vec<u8>,
-}
-
-impl SigningKey {
-    /// One for the whole process: making it costs a second, and the key ids keep realms apart anyway.
-    pub(crate) fn shared() -> Result<Arc<Self>, Box<dyn Error + Send + Sync>> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = shared.as_ref() {
-            return Ok(Arc::clone(key));
-        }
-        let key = Arc::new(Self::make()?);
-        *shared = Some(Arc::clone(&key));
-        Ok(key)
-    }
-
-    fn make() -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let key = RsaPrivateKey::new(&mut OsRng, 2048)?;
-        let pair = RsaKeyPair::from_pkcs8(key.to_pkcs8_der()?.as_bytes()).map_err(|error| error.to_string())?;
-        Ok(Self { pair, modulus: key.n().to_bytes_be(), exponent: key.e().to_bytes_be() })
-    }
-
-    /// Signing fails only without memory; the empty signature is then refused by everybody.
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let mut signature = vec![0; self.pair.public().modulus_len()];
-        match self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature) {
-            Ok(()) => signature,
-            Err(_) => Vec::new(),
-        }
-    }
-
-    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        PublicKeyComponents { n: &self.modulus, e: &self.exponent }
-            .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
-            .is_ok()
-    }
-}
-
-impl std::fmt::Debug for SigningKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("SigningKey")
-    }
-}
-
 #[derive(Deserialize)]
 struct Header {
     alg: String,
@@ -178,5 +126,3 @@ fn signed_part(algorithm: &str, key_id: &str, claims: &Value) -> String {
     let header = format!(r#"{{"alg":"{algorithm}","typ" : "JWT","kid" : "{key_id}"}}"#);
     format!("{}.{}", BASE64.encode(header), BASE64.encode(claims.to_string()))
 }
-
-static SHARED: Mutex<Option<Arc<SigningKey>>> = Mutex::new(None);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::jwt::{Keys, SigningKey};
+use super::jwt::Keys;
 use super::session::Session;
 use crate::random;
+use crate::signing::SigningKey;
 
 /// A realm with all its switches. Times are in seconds.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Method;
-use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::blocking::{Client, ClientBuilder, RequestBuilder};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 use tokensmith_sandbox::Sandbox;
@@ -143,13 +143,18 @@ pub(crate) fn raw_part(token: &str, index: usize) -> Vec<u8> {
 }
 
 pub(crate) fn trusting(sandbox: &Sandbox) -> Client {
+    builder(sandbox).build().unwrap()
+}
+
+pub(crate) fn builder(sandbox: &Sandbox) -> ClientBuilder {
+    trusting_pem(&std::fs::read(sandbox.ca_path()).unwrap())
+}
+
+pub(crate) fn trusting_pem(pem: &[u8]) -> ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let pem = std::fs::read(sandbox.ca_path()).unwrap();
     Client::builder()
-        .tls_certs_only([reqwest::Certificate::from_pem(&pem).unwrap()])
+        .tls_certs_only([reqwest::Certificate::from_pem(pem).unwrap()])
         .timeout(Duration::from_secs(10))
         .no_proxy()
-        .build()
-        .unwrap()
 }

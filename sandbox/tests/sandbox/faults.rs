@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{FormBody, Realm};
+use crate::common::{FormBody, Realm, trusting_pem};
+use crate::quay::Answer;
 use reqwest::Method;
 use serde_json::json;
 use tokensmith_sandbox::Fault;
@@ -177,7 +179,7 @@ fn the_process_says_when_it_is_ready_and_leaves_nothing_behind() {
         let mut process = Command::new(env!("CARGO_BIN_EXE_tokensmith-sandbox"))
             .arg("--state")
             .arg(&state)
-            .arg("--until-stdin-closes")
+            .args(["--quay-robots", "12", "--quay-latency", "3", "--until-stdin-closes"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -186,12 +188,16 @@ fn the_process_says_when_it_is_ready_and_leaves_nothing_behind() {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         assert!(ready.starts_with("The sandbox is ready at https://127.0.0.1:"), "{ready}");
 
-        let mode = std::fs::metadata(state.join("offline_token")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        for secret in ["offline_token", "quay_token"] {
+            let mode = std::fs::metadata(state.join(secret)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{secret}");
+        }
         let endpoints = std::fs::read_to_string(state.join("endpoints.json")).unwrap();
         let endpoints: serde_json::Value = serde_json::from_str(&endpoints).unwrap();
         assert_eq!(endpoints["pid"], process.id());
         assert!(endpoints["sso_token_url"].as_str().unwrap().ends_with("/protocol/openid-connect/token"));
+        assert_eq!(endpoints["quay_url"], format!("https://{}", endpoints["quay_host"].as_str().unwrap()));
+        assert_eq!(robots_of_bulk(&state, endpoints["quay_url"].as_str().unwrap()), 12);
         assert!(std::fs::read_to_string(state.join("ca.pem")).unwrap().contains("BEGIN CERTIFICATE"));
 
         if ends_by_signal {
@@ -203,6 +209,14 @@ fn the_process_says_when_it_is_ready_and_leaves_nothing_behind() {
         assert!(process.wait().unwrap().success());
         assert!(!state.exists());
     }
+}
+
+/// How many robots the token in the state folder finds.
+fn robots_of_bulk(state: &Path, quay_url: &str) -> usize {
+    let pem = std::fs::read(state.join("ca.pem")).unwrap();
+    let token = std::fs::read_to_string(state.join("quay_token")).unwrap();
+    let request = trusting_pem(&pem).build().unwrap().get(format!("{quay_url}/api/v1/organization/bulk/robots"));
+    Answer::of(request.bearer_auth(token)).unwrap().names().len()
 }
 
 fn send_refresh(realm: &Realm, token: &str) -> reqwest::Result<crate::common::Answer> {

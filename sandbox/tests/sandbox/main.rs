@@ -7,4 +7,8 @@ mod faults;
 #[cfg(test)]
 mod lives;
 #[cfg(test)]
+mod quay;
+#[cfg(test)]
+mod quay_robots;
+#[cfg(test)]
 mod token_endpoint;

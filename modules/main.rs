@@ -44,7 +44,7 @@ mod tests {
                 if option.kind == Kind::Raw {
                     continue;
                 }
-                let mut parameters = specification.check(Map::new(), &ProcessEnvironment).parameters;
+                let mut parameters = defaults(&specification);
                 parameters.insert(name.clone(), json!([[0]]));
                 let error = error_of(module, parameters);
                 assert!(error.contains("invalid type: sequence"), "{} {name}: {error}", module.name);
@@ -56,10 +56,17 @@ mod tests {
     fn every_field_of_the_struct_is_an_option_of_the_documentation() {
         for module in MODULES {
             let specification: Specification = serde_json::from_str(module.specification).unwrap();
-            let parameters = specification.check(Map::new(), &ProcessEnvironment).parameters;
+            let parameters = defaults(&specification);
             let error = error_of(module, parameters);
             assert!(!error.contains("missing field") && !error.contains("invalid type"), "{}: {error}", module.name);
         }
+    }
+
+    /// What a task gets that says no more than it must, and that as badly as it may.
+    fn defaults(specification: &Specification) -> Map<String, Value> {
+        let required = specification.options().by_name.iter().filter(|(_, option)| option.required);
+        let given = required.map(|(name, _)| (name.clone(), json!("//"))).collect();
+        specification.check(given, &ProcessEnvironment).parameters
     }
 
     /// How a module fails that gets only defaults, and perhaps something wrong: before it does anything.

@@ -3,4 +3,5 @@
 pub mod executable;
 pub mod installed;
 pub mod keycloak;
+pub mod quay;
 pub mod scene;

@@ -34,6 +34,21 @@ pub(crate) fn answer(state: &mut State, call: &Call<'_>, path: &str) -> Answer {
     with_api_headers(answer)
 }
 
+/// The full name of the robot that a request is about.
+pub(crate) fn robot_meant(state: &State, call: &Call<'_>, path: &str) -> Option<String> {
+    let (Endpoint::Robot(owner, short)
+    | Endpoint::Regenerate(owner, short)
+    | Endpoint::Permissions(owner, short)
+    | Endpoint::Federation(owner, short)) = Endpoint::find(path, state.release)?
+    else {
+        return None;
+    };
+    match owner {
+        Owner::Organization(name) => Some(format!("{name}+{short}")),
+        Owner::Caller => Caller::of(call, state).ok()?.identity.map(|identity| format!("{}+{short}", identity.name)),
+    }
+}
+
 /// What the console answers where the API has nothing.
 pub(crate) fn no_such_page(request: &Request) -> Answer {
     match request.method {

@@ -26,6 +26,7 @@ use crate::{System, control};
 mod accounts;
 pub(crate) mod answers;
 mod api;
+mod discovery;
 mod federation;
 mod identity_provider;
 mod jwt;

@@ -160,3 +160,20 @@ fn the_server_says_what_it_is_without_a_login() {
     assert_eq!(get("/health/instance").json()["status_code"], 200);
     assert_eq!(get("/_internal_ping").body, "true");
 }
+
+#[test]
+fn discovery_names_the_endpoints_that_the_release_has() {
+    let quay = Quay::start();
+    let has = |path: &str| {
+        let discovery = quay.call_as("", "GET discovery", "").json();
+        assert_eq!(discovery["swagger"], "2.0");
+        discovery["paths"][path].is_object()
+    };
+    let user = "/api/v1/user/robots/{robot_shortname}/federation";
+    let organization = "/api/v1/organization/{orgname}/robots/{robot_shortname}/federation";
+    for (release, expected) in [((3, 12, 0), [false; 2]), ((3, 17, 1), [true, false]), ((3, 17, 2), [true; 2])] {
+        quay.change(|state| state.release = release);
+        assert_eq!([has(organization), has(user)], expected, "{release:?}");
+        assert!(has("/api/v1/user/robots/{robot_shortname}/regenerate"));
+    }
+}

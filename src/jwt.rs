@@ -16,6 +16,8 @@ use crate::secret::Secret;
 pub struct Claims {
     /// Kind of token in Keycloak's words: `Bearer`, `Offline`, `Refresh`, `ID`.
     pub typ: Option<String>,
+    /// Name that somebody gave it.
+    pub name: Option<String>,
     /// Client that the token was issued to.
     pub azp: Option<String>,
     /// Realm that issued it.
@@ -24,6 +26,10 @@ pub struct Claims {
     pub sub: Option<String>,
     /// Who it is for: one name or several.
     pub aud: Option<Value>,
+    /// Its own name.
+    pub jti: Option<String>,
+    /// Names of the roles that it was given.
+    pub roles: Option<Vec<String>>,
     /// Session that it belongs to. Service accounts have none.
     pub sid: Option<String>,
     /// End, in seconds since 1970 by the server's clock. Zero is an old spelling of "none".

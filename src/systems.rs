@@ -1,6 +1,7 @@
 //! The peer systems: one REST client each, typed after what its servers really answer.
 
 pub mod quay;
+pub mod rhacs;
 pub mod sso;
 
 use std::error::Error;

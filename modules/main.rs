@@ -6,10 +6,13 @@ use tokensmith::ansible::{self, Module};
 
 mod quay_keyless_token;
 mod quay_robot_token;
+mod rhacs;
+mod rhacs_api_token;
 mod sso_token;
 
 /// The registry: one line for each module, which is `NAME.rs` and `NAME.yml` beside this file.
-const MODULES: &[Module] = &[module!(quay_keyless_token), module!(quay_robot_token), module!(sso_token)];
+const MODULES: &[Module] =
+    &[module!(quay_keyless_token), module!(quay_robot_token), module!(rhacs_api_token), module!(sso_token)];
 
 fn main() -> ExitCode {
     ansible::main(MODULES)

@@ -159,6 +159,11 @@ impl Central {
         self.credential.replace(credential);
     }
 
+    /// Whether the credential is the token of this id.
+    pub fn acts_as(&self, id: &str) -> bool {
+        matches!(&*self.credential.borrow(), Credential::Token(token) if id_of(token).as_deref() == Some(id))
+    }
+
     /// Generates a token. Sent once. When [`SystemError::may_have_acted`], look for it among [`Central::tokens`].
     pub async fn generate(
         &self,

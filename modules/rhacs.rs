@@ -1,0 +1,67 @@
+//! What the modules of RHACS share: which Central is spoken to, and as whom.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use tokensmith::ansible::Task;
+use tokensmith::http::{Client, Connection};
+use tokensmith::secret::Secret;
+use tokensmith::systems::rhacs::{Central, Credential};
+
+/// The options of `fragments/rhacs.yml`.
+#[derive(Deserialize)]
+pub(crate) struct Access {
+    rhacs_host: String,
+    rhacs_token: Option<Secret>,
+    rhacs_token_file: Option<PathBuf>,
+    rhacs_username: String,
+    rhacs_password: Option<Secret>,
+    skip_validate_certs: bool,
+}
+
+impl Access {
+    /// Central, with the credential of the task. Nothing is sent yet.
+    pub(crate) fn connect(&self, task: &Task, connection: &Connection) -> Result<Central> {
+        let credential = self.credential()?;
+        if let Credential::Token(token) = &credential {
+            task.learn(token);
+        }
+        self.connect_as(task, connection, credential)
+    }
+
+    /// The same, as somebody else.
+    pub(crate) fn connect_as(&self, task: &Task, connection: &Connection, credential: Credential) -> Result<Central> {
+        let validate_certs = connection.validate_certs && !self.skip_validate_certs;
+        if !validate_certs {
+            task.warn("The server's certificate is not checked: anybody between here and Central can read and replace the tokens.");
+        }
+        let client = Client::new(&Connection { validate_certs, ..connection.clone() })?;
+        Ok(Central::new(client, &self.rhacs_host, credential)?)
+    }
+
+    fn credential(&self) -> Result<Credential> {
+        if let Some(path) = &self.rhacs_token_file {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("rhacs_token_file {} cannot be read", path.display()))?;
+            return token(Secret::from(text), "rhacs_token_file");
+        }
+        match (&self.rhacs_token, &self.rhacs_password) {
+            (Some(secret), _) => token(secret.clone(), "rhacs_token"),
+            (None, Some(password)) => {
+                Ok(Credential::Password { username: self.rhacs_username.clone(), password: password.clone() })
+            }
+            (None, None) => bail!("one of rhacs_token, rhacs_token_file and rhacs_password is needed"),
+        }
+    }
+}
+
+/// Central takes no blank before a token and none in it.
+fn token(secret: Secret, option: &str) -> Result<Credential> {
+    let secret = secret.trimmed();
+    if secret.is_empty() {
+        bail!("{option} is empty");
+    }
+    Ok(Credential::Token(secret))
+}

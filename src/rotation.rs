@@ -23,6 +23,8 @@ mod reason;
 mod steps;
 mod survey;
 mod system;
+#[cfg(test)]
+mod tests;
 
 pub use decision::{Decision, Plan, Policy};
 pub use destination::{Destination, HandOver, Naming};
@@ -62,6 +64,6 @@ pub struct Subject {
 
 impl<S: System, P: Place> Rotate<'_, S, P> {
     async fn survey(&self) -> Result<Survey, RotationError> {
-        Survey::make(self.system, self.place, self.policy).await
+        Survey::make(self).await
     }
 }

@@ -320,7 +320,7 @@ impl System for World {
     type Error = Failure;
 
     async fn look(&self, held: Option<&Secret>, note: Option<&Note>) -> Result<Standing, Failure> {
-        let noted = held.and_then(|held| note?.clone().about(&held.fingerprint())?.id);
+        let noted = held.and_then(|held| note?.id_of(&held.fingerprint()));
         self.step("look", |facts| {
             let record = held.and_then(|held| facts.record(held)).cloned();
             let works = record.as_ref().is_some_and(Record::works);
@@ -584,6 +584,7 @@ impl Beginning {
                     let second = facts.issue(kind, true);
                     let next = kind.overlaps().then(|| Box::new(note_about(&second, Utc::now())));
                     facts.note = Some(Note { under_way_since, next, ..noted });
+                    facts.give(&second.secret);
                     facts.left_behind = Some(second.secret);
                 }
                 Self::Retiring => {

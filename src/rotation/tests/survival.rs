@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::world::{Beginning, Disturbance, Ended, Facts, Kind, World, present, rotated};
-use crate::rotation::{Policy, Reason};
+use super::world::{Beginning, Disturbance, Ended, Facts, Kind, Record, World, present, rotated};
+use crate::rotation::{Policy, Reason, RotationError};
 
 #[test]
 fn no_token_is_lost_wherever_a_run_is_disturbed() {
@@ -53,11 +53,70 @@ fn a_token_that_somebody_else_had_issued_is_noticed_up_to_the_last_look() {
                     if run.succeeded() && step <= last_look {
                         assert!(world.facts().held_works(), "{told}");
                     }
+                    // Where the valid token can be read, theirs is taken.
+                    let last_read = run.steps.iter().rposition(|step| *step == "read back");
+                    if last_read.is_some_and(|last_read| step <= last_read) {
+                        assert!(kind == Kind::Hub || run.succeeded(), "{told}");
+                    }
                     settles(&world, &policy, &told);
                 }
             }
         }
     }
+}
+
+#[test]
+fn a_token_that_others_had_issued_meanwhile_is_the_one_that_is_handed_over() {
+    for (beginning, policy) in [(Beginning::Valid, rotated()), (Beginning::PlaceDrifted, present())] {
+        let step = beginning.world(Kind::Quay).run(&policy).steps.iter().position(|step| *step == "read back").unwrap();
+        let world = beginning.world(Kind::Quay);
+        let run = world.disturbed(&policy, step, Disturbance::SomebodyElseIssues);
+        let facts = world.facts();
+        assert!(run.succeeded() && run.rotation().unwrap().overtaken, "{run:?}");
+        assert_eq!(facts.held, facts.records.last().map(|theirs| theirs.secret.clone()), "{run:?}");
+    }
+}
+
+#[test]
+fn a_new_token_that_the_users_may_have_is_not_retired() {
+    for kind in Kind::OVERLAP {
+        let renamed = Beginning::Valid.world(kind).run(&rotated()).steps.iter().position(|step| *step == "rename");
+        let world = Beginning::Valid.world(kind);
+        let how = (renamed.unwrap(), Disturbance::FailsThoughDone);
+        let run = world.disturbed_and_broken(&rotated(), how, "read");
+        assert!(matches!(run.result, Some(Err(RotationError::HandOver(_)))), "{run:?}");
+        assert!(world.facts().held_works(), "{run:?}");
+        settles(&world, &present(), &format!("{run:?}"));
+        assert_eq!(world.facts().records.iter().filter(|record| record.works()).count(), 1);
+    }
+}
+
+#[test]
+fn a_token_that_is_nowhere_else_is_given_back_by_the_run_that_could_not_hand_it_over() {
+    for (kind, beginning) in [
+        (Kind::Hub, Beginning::Nothing),
+        (Kind::Hub, Beginning::Dead),
+        // What a killed run had written is in the way of what is written next.
+        (Kind::Hub, Beginning::LeftBehind),
+        (Kind::Quay, Beginning::Dead),
+    ] {
+        for step in ["write", "rename"] {
+            let world = beginning.world(kind);
+            let run = world.broken(&present(), step);
+            let rotation = run.rotation().unwrap();
+            assert!(matches!(rotation.error, Some(RotationError::HandOver(_))), "{run:?}");
+            assert!(rotation.is_stranded(), "{run:?}");
+            assert!(world.facts().accepts(rotation.token.as_ref().map(|token| &token.secret)), "{run:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_the_system_shows_is_not_given_back() {
+    let policy = Policy::default();
+    let world = Beginning::Missing.world(Kind::Quay);
+    let run = world.broken(&policy, "rename");
+    assert!(run.rotation().unwrap().error.is_some() && !run.rotation().unwrap().is_stranded(), "{run:?}");
 }
 
 #[test]
@@ -149,6 +208,10 @@ impl<'a> Story<'a> {
         }
         if self.kind.overlaps() && before.held_works() {
             assert!(after.held_works(), "a token in use is never taken away: {self}");
+        }
+        if self.kind.overlaps() && matches!(run.result, Some(Err(_))) && !run.issued_later {
+            let is_new = |record: &&Record| record.works() && !before.records.contains(record);
+            assert_eq!(after.records.iter().find(is_new), None, "a run that fails takes back what it got: {self}");
         }
         let Some(rotation) = run.rotation() else { return };
         let shown = rotation.token.as_ref().map(|token| &token.secret);

@@ -173,6 +173,7 @@ pub(super) struct Ended {
     pub(super) result: Option<Result<Rotation, RotationError>>,
     pub(super) steps: Vec<&'static str>,
     pub(super) issued: usize,
+    pub(super) issued_later: bool,
 }
 
 impl Ended {
@@ -242,7 +243,18 @@ impl World {
         self.run_with(policy, Run { broken: Some((step, number)), ..Run::default() }, false)
     }
 
-    /// The same in check mode.
+    /// One run that is disturbed, and behind that all steps of a name fail.
+    pub(super) fn disturbed_and_broken(
+        &self,
+        policy: &Policy,
+        (step, how): (usize, Disturbance),
+        broken: &'static str,
+    ) -> Ended {
+        let run = Run { disturbed: Some((step, how)), broken: Some((broken, step + 1)), ..Run::default() };
+        self.run_with(policy, run, false)
+    }
+
+    /// One run in check mode in which all steps of a name fail.
     pub(super) fn check_broken(&self, policy: &Policy, step: &'static str) -> Ended {
         self.run_with(policy, Run { broken: Some((step, 0)), ..Run::default() }, true)
     }
@@ -263,7 +275,7 @@ impl World {
         if run.issue_later {
             self.change(|facts| facts.issue(self.kind, true));
         }
-        let ended = Ended { result, steps: run.steps, issued: run.issued };
+        let ended = Ended { result, steps: run.steps, issued: run.issued, issued_later: run.issue_later };
         if let Some(rotation) = ended.rotation().filter(|rotation| rotation.is_stranded())
             && let Some(token) = &rotation.token
         {
@@ -331,9 +343,9 @@ impl System for World {
                 ..Standing::default()
             };
             let Some(record) = record.filter(|_| self.kind.overlaps()) else { return standing };
-            standing.id = if self.kind == Kind::Rhacs { Some(record.id.clone()) } else { noted };
+            standing.id = Some(record.id.clone()).filter(|_| self.kind == Kind::Rhacs);
             // The gateway tells of a token only to those who know its name.
-            if standing.id.is_some() {
+            if standing.id.is_some() || noted.is_some() {
                 standing.issued_at = Some(record.issued_at);
                 standing.expires_at = record.expires_at;
                 standing.has_drifted = record.has_drifted;

@@ -30,7 +30,7 @@ pub(super) struct Intended<'a, P: Place> {
 /// The system has issued a token. Nobody has it but this process.
 pub(super) struct Issued<'a, P: Place> {
     ready: Ready<'a, P>,
-    token: Token,
+    token: Box<Token>,
 }
 
 /// The token was accepted by the system.
@@ -97,7 +97,7 @@ impl<'a, P: Place> Ready<'a, P> {
 
     /// A token that the system has just shown or accepted needs no other proof.
     pub(super) fn with_known(self, token: Token) -> Proven<'a, P> {
-        Proven(Issued { ready: self, token })
+        Proven(Issued { ready: self, token: Box::new(token) })
     }
 
     fn note_about(&self, token: Option<&Token>, retiring: Vec<Retiring>) -> Note {
@@ -127,7 +127,7 @@ impl<'a, P: Place> Intended<'a, P> {
     /// The token is there although the answer that brought it was lost.
     pub(super) fn issued(self, token: Token) -> Issued<'a, P> {
         let issued_at = token.issued_at.or(Some(self.since));
-        Issued { ready: self.ready, token: Token { issued_at, ..token } }
+        Issued { ready: self.ready, token: Box::new(Token { issued_at, ..token }) }
     }
 
     /// When the request was about to be sent.
@@ -147,13 +147,13 @@ impl<'a, P: Place> Issued<'a, P> {
     }
 
     pub(super) fn into_token(self) -> Token {
-        self.token
+        *self.token
     }
 
     /// Another token is valid in its place: somebody else had one issued.
     pub(super) fn replaced_by(self, token: Token) -> Self {
         let issued_at = token.issued_at.or(self.token.issued_at);
-        Self { token: Token { issued_at, ..token }, ..self }
+        Self { token: Box::new(Token { issued_at, ..token }), ..self }
     }
 
     /// Writes down how the system names the token, before anybody can have it.
@@ -184,6 +184,7 @@ impl<'a, P: Place> Issued<'a, P> {
     async fn hand_over(self, retiring: Vec<Retiring>) -> Result<HandedOver<'a, P>, NotHandedOver> {
         let note = self.ready.note_about(Some(&self.token), retiring);
         let Self { ready: Ready { place, lock, reserved, .. }, token } = self;
+        let token = *token;
         let Err(why) = place.hand_over(lock, reserved, &token, &note).await else {
             return Ok(HandedOver { place, lock, token, note, not_noted: None });
         };

@@ -63,6 +63,16 @@ fn an_old_token_that_the_users_have_again_is_not_retired() {
 }
 
 #[test]
+fn a_token_that_works_no_more_has_no_time_of_grace() {
+    for kind in Kind::OVERLAP {
+        let mut world = Beginning::Dead.world(kind);
+        world.grace = TimeDelta::hours(1);
+        let run = world.run(&present());
+        assert_eq!((retired(&run), left(&run)), (vec!["1".to_owned()], vec![]), "{run:?}");
+    }
+}
+
+#[test]
 fn a_time_of_grace_beyond_the_end_of_time_is_for_ever() {
     for mut world in worlds() {
         world.grace = TimeDelta::MAX;

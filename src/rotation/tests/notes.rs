@@ -97,6 +97,16 @@ fn a_token_of_unknown_name_in_the_place_is_not_taken_for_one_that_nobody_has() {
 }
 
 #[test]
+fn a_token_that_a_killed_run_left_behind_keeps_its_name() {
+    for kind in Kind::OVERLAP {
+        let world = Beginning::LeftBehind.world(kind);
+        assert!(world.run(&present()).rotation().unwrap().handed_over);
+        let run = world.run(&rotated());
+        assert_eq!(run.rotation().unwrap().retired, ["2"], "{run:?}");
+    }
+}
+
+#[test]
 fn a_note_names_the_tokens_it_knows() {
     let token = |name: &str| Token { id: Some(name.to_owned()), ..Token::new(Secret::new(name)) };
     let print = |name: &str| Secret::new(name).fingerprint();

@@ -42,9 +42,21 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
             rotation.settle(ready.with_known(token).hand_over(waiting).await);
             return Ok(rotation);
         }
+        self.replace(&survey, ready, waiting, grace, rotation).await
+    }
+
+    /// Replaces the token by a new one. The order is what this is about: see the types of the steps.
+    async fn replace(
+        &self,
+        survey: &Survey,
+        ready: Ready<'_, P>,
+        waiting: Vec<Retiring>,
+        grace: TimeDelta,
+        mut rotation: Rotation,
+    ) -> Result<Rotation, RotationError> {
         let old = survey.to_be_replaced(grace);
         let retiring: Vec<Retiring> = waiting.iter().chain(&old).cloned().collect();
-        let issued = self.issue_side_by_side(ready.intend(&survey).await?, &survey).await?;
+        let issued = self.issue_side_by_side(ready.intend(survey).await?, survey).await?;
         let issued = match issued.announce(&retiring).await {
             Ok(issued) => issued,
             Err((issued, why)) => return Err(self.take_back(issued, why.into()).await),
@@ -56,7 +68,7 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
         match proven.hand_over(retiring).await {
             Ok(mut done) => {
                 rotation.issued = true;
-                self.retire_old(&mut done, &survey, waiting, old, &mut rotation).await;
+                self.retire_old(&mut done, survey, waiting, old, &mut rotation).await;
                 rotation.settle(Ok(done));
                 Ok(rotation)
             }
@@ -72,6 +84,7 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
         Rotation {
             retired: ids(leftovers.due.iter().chain(&due)),
             left: ids(leftovers.waiting.iter().chain(&waiting)),
+            error: leftovers.error.map(RotationError::Leftovers),
             ..Rotation::forecast(survey)
         }
     }
@@ -92,18 +105,19 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
         }
         // The note stays: the request may still be on its way, and then the next run finds what came of it.
         match self.retire_orphans(intended.since(), survey).await {
-            Ok(0) => Err(RotationError::NotIssued(Box::new(error))),
-            Ok(_) => Err(RotationError::TakenBack(Box::new(error))),
+            Ok(Some(0)) => Err(RotationError::NotIssued(Box::new(error))),
+            Ok(Some(_)) => Err(RotationError::TakenBack(Box::new(error))),
+            Ok(None) => Err(RotationError::Unknown { issue: Box::new(error), read_back: NAMELESS.to_owned() }),
             Err(second) => Err(RotationError::Unknown { issue: Box::new(error), read_back: second.to_string() }),
         }
     }
 
-    async fn retire_orphans(&self, since: DateTime<Utc>, survey: &Survey) -> Result<usize, S::Error> {
-        let orphans = self.orphans(since, survey.token_in_use().as_ref()).await?.unwrap_or_default();
+    async fn retire_orphans(&self, since: DateTime<Utc>, survey: &Survey) -> Result<Option<usize>, S::Error> {
+        let Some(orphans) = self.orphans(since, survey.token_in_use().as_ref()).await? else { return Ok(None) };
         for id in &orphans {
             self.system.retire(id).await?;
         }
-        Ok(orphans.len())
+        Ok(Some(orphans.len()))
     }
 
     /// The new token is of no use. The old one stays where it is.
@@ -284,3 +298,6 @@ impl Note {
 fn ids<'a>(tokens: impl IntoIterator<Item = &'a Retiring>) -> Vec<String> {
     tokens.into_iter().map(|token| token.id.clone()).collect()
 }
+
+/// Why it cannot be told which of several tokens nobody has.
+const NAMELESS: &str = "how it names the token in use is not known, so a new one could not be told from it";

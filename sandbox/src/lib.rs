@@ -33,6 +33,7 @@ use tokio::sync::oneshot;
 
 pub use crate::clock::Clock;
 pub use crate::faults::{Fault, Faults};
+pub use crate::identity_provider::{ExternalToken, IdentityProvider};
 pub use crate::quay::Quay;
 pub use crate::record::{Recorded, Records};
 pub use crate::sso::Sso;
@@ -45,6 +46,8 @@ mod clock;
 mod control;
 mod exchange;
 mod faults;
+mod identity_provider;
+mod jwt;
 pub mod quay;
 mod random;
 mod record;

@@ -110,11 +110,21 @@ impl Service {
         let response = match outcome {
             Outcome::Cut => return Err(Cut),
             Outcome::Answer(answer) if answer.is_cut => return Err(Cut),
-            Outcome::Answer(answer) => whole(answer),
-            Outcome::CutBody(answer) => half(answer),
+            Outcome::Answer(answer) => {
+                self.system.answered(&answer);
+                whole(self.dated(answer))
+            }
+            Outcome::CutBody(answer) => half(self.dated(answer)),
         };
         self.shared.records.answered(number, response.status().as_u16());
         Ok(response)
+    }
+
+    fn dated(&self, answer: Answer) -> Answer {
+        match self.system.date() {
+            Some(date) => answer.header("date", date),
+            None => answer,
+        }
     }
 
     /// A body of many megabytes makes Keycloak cut the connection.

@@ -1,6 +1,10 @@
 //! The stand-ins held against their contracts, over real HTTPS.
 
 #[cfg(test)]
+mod central;
+#[cfg(test)]
+mod central_tokens;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod faults;

@@ -1,43 +1,73 @@
-//! An identity provider whose tokens Quay takes in exchange, at an address below Quay's own.
+//! An identity provider whose tokens a system takes in exchange, at an address below the system's own.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::Quay;
-use super::answers::{json_answer, not_found_page};
-use super::jwt::signed;
+use crate::clock::Clock;
 use crate::exchange::Answer;
+use crate::jwt::signed;
+use crate::random;
 use crate::signing::{Algorithm, SigningKey};
 
-/// The identity provider of a running sandbox.
+/// The identity provider of a system of a running sandbox.
 #[derive(Clone, Debug)]
 pub struct IdentityProvider {
-    quay: Quay,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    issuer: String,
+    audience: &'static str,
+    clock: Clock,
+    key: Arc<SigningKey>,
+    /// The signing key's id as the provider publishes it.
+    key_id: String,
 }
 
 impl IdentityProvider {
-    pub(crate) fn of(quay: Quay) -> Self {
-        Self { quay }
+    /// `url` is the system's own, `audience` what the system expects to be called.
+    pub(crate) fn below(url: &str, audience: &'static str, clock: Clock, key: Arc<SigningKey>) -> Self {
+        let issuer = format!("{url}/{}", PATH.trim_matches('/'));
+        Self { inner: Arc::new(Inner { issuer, audience, clock, key, key_id: random::text::<32>() }) }
     }
 
-    /// The issuer: what a robot's federation names, and the claim `iss`.
+    /// The issuer: what a configuration of the system names, and the claim `iss`.
     pub fn issuer(&self) -> String {
-        issuer(&self.quay.url())
+        self.inner.issuer.clone()
+    }
+
+    pub(crate) fn key_id(&self) -> &str {
+        &self.inner.key_id
+    }
+
+    /// What the provider itself answers below its issuer: where its keys are, and the keys.
+    pub(crate) fn answer(&self, path: &str) -> Option<Answer> {
+        let Inner { issuer, key, key_id, .. } = &*self.inner;
+        let body = match path {
+            ".well-known/openid-configuration" => json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/keys") }),
+            "keys" => json!({ "keys": [
+                { "kid": key_id, "kty": "RSA", "alg": "RS256", "use": "sig", "n": key.modulus(), "e": key.exponent() },
+            ]}),
+            _ => return None,
+        };
+        Some(Answer::text(200, "application/json", format!("{body}\n")))
     }
 
     /// A good token of that subject: issued now, good for five minutes. Any part of it can be made wrong.
     pub fn token(&self, subject: &str) -> ExternalToken {
-        let now = self.quay.now();
+        let now = self.inner.clock.seconds();
         let claims = [
             ("iss", json!(self.issuer())),
             ("sub", json!(subject)),
-            ("aud", json!("quay")),
+            ("aud", json!(self.inner.audience)),
             ("iat", json!(now)),
             ("exp", json!(now + 300)),
         ];
         ExternalToken {
-            quay: self.quay.clone(),
+            provider: self.clone(),
             claims: claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             key_id: KeyId::Right,
             is_forged: false,
@@ -50,7 +80,7 @@ impl IdentityProvider {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ExternalToken {
-    quay: Quay,
+    provider: IdentityProvider,
     claims: Map<String, Value>,
     key_id: KeyId,
     is_forged: bool,
@@ -74,7 +104,7 @@ impl ExternalToken {
 
     /// Ended five minutes ago.
     pub fn expired(self) -> Self {
-        let now = self.quay.now();
+        let now = self.provider.inner.clock.seconds();
         self.claim("iat", now - 600).claim("exp", now - 300)
     }
 
@@ -107,33 +137,12 @@ impl ExternalToken {
         let stranger = if self.is_forged { Some(SigningKey::stranger()?) } else { None };
         let mut header = json!({ "alg": self.algorithm.name(), "typ": "JWT" });
         match self.key_id {
-            KeyId::Right => header["kid"] = json!(self.quay.change(|state| state.provider_key_id.clone())),
+            KeyId::Right => header["kid"] = json!(self.provider.inner.key_id),
             KeyId::Unknown => header["kid"] = json!("unknown"),
             KeyId::None => {}
         }
-        let key = stranger.as_deref().unwrap_or_else(|| self.quay.key());
+        let key = stranger.as_deref().unwrap_or(&self.provider.inner.key);
         Ok(signed(key, self.algorithm, &header, &Value::Object(self.claims.clone())))
-    }
-}
-
-pub(crate) fn issuer(url: &str) -> String {
-    format!("{url}/{}", PATH.trim_matches('/'))
-}
-
-/// What the provider itself answers below its issuer: where its keys are, and the keys.
-pub(crate) fn answer(path: &str, url: &str, key: &SigningKey, key_id: &str) -> Answer {
-    match path {
-        ".well-known/openid-configuration" => {
-            let issuer = issuer(url);
-            json_answer(200, &json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/keys") }))
-        }
-        "keys" => json_answer(
-            200,
-            &json!({ "keys": [
-                { "kid": key_id, "kty": "RSA", "alg": "RS256", "use": "sig", "n": key.modulus(), "e": key.exponent() },
-            ]}),
-        ),
-        _ => not_found_page(),
     }
 }
 

@@ -4,4 +4,5 @@ pub mod executable;
 pub mod installed;
 pub mod keycloak;
 pub mod quay;
+pub mod rhacs;
 pub mod scene;

@@ -1,0 +1,82 @@
+//! A test's world with RHACS in it: a sandbox, an administrator's token, and a folder for files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+use tokensmith_sandbox::{Central, Sandbox};
+
+use crate::executable::{self, Run};
+
+/// A sandbox, a folder, and the options that every task against its Central has.
+pub struct RhacsScene {
+    /// The stand-ins.
+    pub sandbox: Sandbox,
+    /// The API token that tasks are given, of an administrator.
+    pub token: String,
+    folder: tempfile::TempDir,
+}
+
+impl RhacsScene {
+    /// With nothing but the administrator's token in it.
+    pub fn new() -> Self {
+        let sandbox = Sandbox::start().expect("the sandbox starts");
+        let token = sandbox.central().issue_token("tokensmith", &["Admin"], 365 * DAY);
+        Self { sandbox, token, folder: tempfile::tempdir().expect("a folder can be made") }
+    }
+
+    /// Central.
+    pub fn central(&self) -> &Central {
+        self.sandbox.central()
+    }
+
+    /// A path in the scene's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file in the scene's folder.
+    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).expect("a file can be written");
+        path
+    }
+
+    /// Options for a task, with where Central is and the administrator's token.
+    pub fn options(&self, options: Value) -> Value {
+        let mut all = Map::from_iter([
+            ("rhacs_host".to_owned(), self.central().url().into()),
+            ("rhacs_token".to_owned(), self.token.clone().into()),
+            ("ca_path".to_owned(), json!(self.sandbox.ca_path())),
+            ("use_proxy".to_owned(), false.into()),
+        ]);
+        if let Value::Object(options) = options {
+            all.extend(options);
+        }
+        all.retain(|_, value| !value.is_null());
+        all.into()
+    }
+
+    /// Runs `rhacs_api_token`, for a token `ci` with the role of pipelines unless the options say otherwise.
+    pub fn api_token_task(&self, options: Value) -> Run {
+        executable::module("rhacs_api_token", &self.api_token_options(options))
+    }
+
+    /// The options of such a task.
+    pub fn api_token_options(&self, options: Value) -> Value {
+        let mut all = json!({ "name": "ci", "role": "Continuous Integration" });
+        if let (Value::Object(all), Value::Object(options)) = (&mut all, options) {
+            all.extend(options);
+        }
+        self.options(all)
+    }
+}
+
+impl Default for RhacsScene {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Seconds of a day.
+pub const DAY: i64 = 86_400;

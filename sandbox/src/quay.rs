@@ -26,6 +26,7 @@ use crate::{System, control};
 mod accounts;
 pub(crate) mod answers;
 mod api;
+mod discovery;
 mod federation;
 mod identity_provider;
 mod jwt;
@@ -250,18 +251,13 @@ impl System for Quay {
         self.state().latency
     }
 
-    /// Regenerates the robot that the path names. With a caller's own robots the path does not say whose: all of that
-    /// short name that belong to users are regenerated.
+    /// Regenerates the robot that the request names.
     fn interfere(&self, request: &Request) {
         let path = percent_decode_str(&request.path).decode_utf8_lossy();
-        let segments: Vec<_> = path.trim_start_matches(api::PREFIX).split('/').collect();
+        let path = path.strip_prefix(api::PREFIX).unwrap_or_default();
         self.change(|state| {
-            let names: Vec<_> = match segments.as_slice() {
-                ["organization", namespace, "robots", robot, ..] => vec![format!("{namespace}+{robot}")],
-                ["user", "robots", robot, ..] => state.users.keys().map(|user| format!("{user}+{robot}")).collect(),
-                _ => return,
-            };
-            for name in names {
+            let call = Call { request, host: state.server_hostname.clone(), now: self.now() };
+            if let Some(name) = api::robot_meant(state, &call, path) {
                 state.regenerate(&name);
             }
         });

@@ -70,17 +70,22 @@ impl Names {
             (None, None) => bail!("no robot is named, and all_robots is false"),
         };
         let mut organization = options.organization.clone();
+        if organization.as_deref().is_some_and(is_no_name) {
+            bail!(
+                "organization: '{}' is no name; leave organization out for the user's own robots",
+                organization.unwrap_or_default()
+            );
+        }
         let mut short = Vec::new();
-        for name in given.iter().flatten() {
+        for (index, name) in given.iter().flatten().enumerate() {
             let (namespace, robot) = split(name)?;
             match (&organization, namespace) {
                 (Some(one), Some(other)) if one != other => bail!(
                     "the robot {name} does not belong to {one}; a task is about the robots of one organization, or of one user"
                 ),
-                (None, Some(namespace)) if short.is_empty() => organization = Some(namespace.to_owned()),
-                (None, Some(_)) => {
-                    bail!("name all robots in full, or none; those without an organization are the user's own")
-                }
+                (None, Some(namespace)) if index == 0 => organization = Some(namespace.to_owned()),
+                (None, Some(_)) => bail!(NAMED_BOTH_WAYS),
+                (Some(_), None) if options.organization.is_none() => bail!(NAMED_BOTH_WAYS),
                 _ => {}
             }
             if short.iter().any(|known| known == robot) {
@@ -120,11 +125,15 @@ fn split(name: &str) -> Result<(Option<&str>, &str)> {
         None => (None, name),
     };
     // What else is wrong with a name is for the server to say: it may be older than today's rules.
-    let is_path = |part: &str| part.is_empty() || part.starts_with("..") || part == "." || part.contains(['/', '+']);
-    if is_path(robot) || namespace.is_some_and(is_path) {
+    if is_no_name(robot) || namespace.is_some_and(is_no_name) {
         bail!("'{name}' is not the name of a robot; write it short (ci) or in full (acme+ci)");
     }
     Ok((namespace, robot))
+}
+
+/// Nothing, or something that would lead to another path.
+fn is_no_name(part: &str) -> bool {
+    part.trim().is_empty() || part.starts_with("..") || part == "." || part.contains(['/', '+'])
 }
 
 /// The path of a template.
@@ -165,6 +174,9 @@ fn check_apart(targets: &[Target]) -> Result<()> {
     }
     Ok(())
 }
+
+const NAMED_BOTH_WAYS: &str =
+    "name all robots in full, or none, or say organization; without it those named short are the user's own";
 
 #[cfg(test)]
 mod tests {

@@ -192,7 +192,10 @@ impl Quay {
         let challenge = answer.header("www-authenticate").unwrap_or_default();
         match parameter(challenge, "service") {
             Some(service) if matches!(answer.status(), 200 | 401) => Ok(Registry { service: service.to_owned() }),
-            _ => Err(self.failed(&answer, "there is no registry of Quay at this address; is quay_host right?")),
+            _ => {
+                let why = "there is no registry of Quay at this address; is quay_host right?";
+                Err(self.failed(&answer, passing(answer.status()).unwrap_or(why)))
+            }
         }
     }
 
@@ -258,7 +261,10 @@ impl Quay {
         match answer.status() {
             200 if answer.json::<TokenBody>().is_some() => Ok(LogIn::Accepted),
             401 => Ok(LogIn::Refused(refusal::registry_message(&answer))),
-            _ => Err(self.failed(&answer, "this is not what the registry answers to a log-in")),
+            status => {
+                let why = "this is not what the registry answers to a log-in";
+                Err(self.failed(&answer, passing(status).unwrap_or(why)))
+            }
         }
     }
 
@@ -282,7 +288,11 @@ impl Quay {
         let answer = self.client.send(&self.authorized(Request::get(self.url(&["api", "v1", "user", ""])))?).await?;
         match answer.status() {
             200 => Ok(answer.expect_json::<User>()?.username),
-            _ => Err(self.refused(&answer, &Namespace::User, None).await),
+            _ => Err(match self.refused(&answer, &Namespace::User, None).await {
+                // A token without the scope for it is answered here as one that is no good.
+                QuayError::Refused(refusal) => refusal.to_the_question_who_asks().into(),
+                other => other,
+            }),
         }
     }
 
@@ -380,9 +390,16 @@ struct User {
 fn why_unexpected(status: u16) -> &'static str {
     match status {
         404 => "there is no API of Quay at this address; is quay_host right?",
-        429 => "the server or a proxy before it limits requests; try again later, or with a lower concurrency",
-        500.. => "the server or a proxy before it failed",
-        _ => "this is not what Quay answers",
+        _ => passing(status).unwrap_or("this is not what Quay answers"),
+    }
+}
+
+/// What says nothing about the request.
+fn passing(status: u16) -> Option<&'static str> {
+    match status {
+        429 => Some("the server or a proxy before it limits requests; try again later, or with a lower concurrency"),
+        500.. => Some("the server or a proxy before it failed"),
+        _ => None,
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Refusal {
 pub enum Cause {
     /// The OAuth access token is missing, unknown, expired or revoked, or its user is disabled.
     BadToken,
+    /// The same, or the token lacks the scope to say whose it is.
+    UnknownUser,
     /// The token is good, and lacks the scope; or its user does not administer the namespace.
     NotAllowed,
     /// No such organization.
@@ -80,6 +82,13 @@ impl Refusal {
         Some(Self { cause, status, object: robot.unwrap_or_default().to_owned(), said })
     }
 
+    pub(super) fn to_the_question_who_asks(mut self) -> Self {
+        if self.cause == Cause::BadToken {
+            self.cause = Cause::UnknownUser;
+        }
+        self
+    }
+
     pub(super) fn no_organization(name: &str) -> Self {
         Self { cause: Cause::NoOrganization, status: 404, object: name.to_owned(), said: "not_found".to_owned() }
     }
@@ -111,13 +120,17 @@ impl Cause {
                 "quay_token is not accepted: it is unknown, expired or revoked, or its user is disabled; it has to be an OAuth access token of \
                  Quay (a robot's token is none)"
             }
+            Self::UnknownUser => {
+                "quay_token is not accepted, or lacks the scope user:admin, which a user's own robots need; name the organization if they belong to one"
+            }
             Self::NotAllowed => {
                 "quay_token is good, but not for this: it needs the scope org:admin and a user who administers the organization, or user:admin for \
-                 the user's own robots"
+                 the user's own robots, which a restricted user may look at only"
             }
             Self::NoOrganization => "check its name, which is case-sensitive",
             Self::NotAnOrganization => {
-                "this is no organization; leave organization out for the robots of the user that quay_token belongs to"
+                "this is no organization: check its name, which is case-sensitive; for the robots of the user that quay_token belongs to leave \
+                 organization out and name the robot short"
             }
             Self::NoRobot => "names are case-sensitive and without the namespace; create_robot: true makes it",
             Self::Exists => "the robot exists already",

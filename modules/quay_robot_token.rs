@@ -69,6 +69,12 @@ impl Options {
         if !self.connection.validate_certs {
             task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
         }
+        if self.quay_token.trimmed().is_empty() {
+            bail!("quay_token is empty; it has to be an OAuth access token of Quay");
+        }
+        if self.description.chars().count() > LONGEST_DESCRIPTION {
+            bail!("description is longer than the {LONGEST_DESCRIPTION} characters that Quay takes");
+        }
         if self.state == State::Absent && !self.delete_robot {
             bail!(
                 "a robot's token ends for good only with the robot: state: absent deletes it, with all that it may do. Say delete_robot: true if that is \
@@ -180,3 +186,5 @@ impl Job<'_> {
         }
     }
 }
+
+const LONGEST_DESCRIPTION: usize = 255;

@@ -1,6 +1,7 @@
 //! quay_robot_token against the sandbox: what it does, what it says, and what it leaves alone.
 
 mod refusals;
+mod rotation;
 
 use serde_json::json;
 use tokensmith_tests::quay::QuayScene;

@@ -128,6 +128,7 @@ fn respond(state: &mut State, call: &Call<'_>, endpoint: &Endpoint<'_>) -> Resul
     if is_write && caller.identity.is_none() {
         return Err(abort(403, "CSRF token was invalid or missing."));
     }
+    // `GET /user/` answers the anonymous by itself.
     if !state.anonymous_access && caller.identity.is_none() && !matches!(endpoint, Endpoint::User) {
         return Err(abort(401, "Anonymous access is not allowed"));
     }
@@ -263,8 +264,7 @@ impl Caller {
     pub(crate) fn is_member(&self, state: &State, organization: &str) -> bool {
         let Some(identity) = &self.identity else { return false };
         let found = state.organizations.get(organization);
-        let is_member = found.is_some_and(|found| found.members.contains_key(&identity.name));
-        self.has_scope("org:admin") && (is_member || identity.name == organization)
+        self.has_scope("org:admin") && found.is_some_and(|found| found.members.contains_key(&identity.name))
     }
 
     /// A superuser whose token says so.
@@ -325,7 +325,7 @@ impl Caller {
 
     fn is_restricted(&self, state: &State) -> bool {
         let is_restricted = self.identity.as_ref().is_some_and(|identity| identity.user.is_restricted);
-        state.restricted_users && is_restricted && !self.is_superuser()
+        state.restricted_users && is_restricted
     }
 }
 

@@ -193,6 +193,8 @@ fn the_control_endpoint_turns_the_switches_and_looks_at_robots() {
     for (action, body, status) in [
         ("quay/state", r#"{"readonly": true}"#, 400),
         ("quay/robot", r#"{"name": "acme+nobody"}"#, 404),
+        ("quay/regenerate", r#"{"name": "acme+nobody"}"#, 404),
+        ("quay/federation", r#"{"name": "acme+nobody"}"#, 404),
         ("quay/nonsense", "{}", 404),
     ] {
         let request = quay.request("POST", &format!("/_sandbox/{action}")).body(body);

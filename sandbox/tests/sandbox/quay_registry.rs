@@ -56,6 +56,8 @@ fn every_bad_login_is_401_in_the_registrys_shape() {
     let quay = Quay::start();
     let token = quay.handle.robot_token("acme+ci").unwrap();
     let external = quay.handle.identity_provider().token("acme+ci").sign().unwrap();
+    let forged = quay.handle.identity_provider().token("acme+ci").claim("iss", "quay");
+    let forged = forged.claim("aud", quay.handle.server_hostname()).sign().unwrap();
     let wrong = "401 D UNAUTHORIZED: Could not find robot with username: acme+ci and supplied password.";
     let missing = "401 D UNAUTHORIZED: Could not find robot with specified username";
     let rows = [
@@ -69,6 +71,7 @@ fn every_bad_login_is_401_in_the_registrys_shape() {
         ("$oauthtoken", "wrong", "401 D UNAUTHORIZED: OAuth access token could not be validated"),
         ("$oauthtoken", &quay.token, "200"),
         ("acme+ci", &external, "500 F"),
+        ("acme+ci", &forged, "500 F"),
         ("acme+ci", &token, "200"),
     ];
     for (name, password, expected) in rows {

@@ -105,6 +105,7 @@ fn a_bad_bearer_is_401_on_a_read_and_403_about_csrf_on_a_write() {
     let off = "401 B Anonymous access is not allowed";
     assert_eq!(quay.call_as("unknown", "GET organization/acme/robots", "").verdict(), off);
     assert_eq!(quay.call_as("", "GET organization/acme", "").verdict(), off);
+    assert_eq!(quay.call_as("", "GET user/", "").verdict(), "401 A invalid_token: Requires authentication");
     assert_eq!(quay.call_as("", WRITES[0], "").verdict(), "403 B CSRF token was invalid or missing.");
     assert_eq!(quay.get("organization/acme/robots/ci").verdict(), "200");
 }

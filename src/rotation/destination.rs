@@ -100,7 +100,14 @@ impl Destination {
         file.check()?;
         let existing = file.place.read()?;
         let rest = existing.as_ref().and_then(|content| file.format.without(content, file.login().as_ref()));
-        let Some(rest) = rest else { return file.place.remove(&lock) };
+        let Some(rest) = rest else {
+            let is_ours = |content: &[u8]| file.format.read(content, file.login().as_ref()).is_some();
+            // Another user's token, say.
+            if existing.as_ref().is_some_and(|content| !is_ours(content)) {
+                return Ok(false);
+            }
+            return file.place.remove(&lock);
+        };
         let was_there = existing.as_deref() != Some(&rest);
         if was_there {
             file.place.reserve(&lock, rest.len())?.hand_over(&rest)?;
@@ -248,6 +255,23 @@ mod tests {
             assert!(removed(&foreign).is_err(), "{format}");
             assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn a_file_with_the_token_of_another_user_stays() {
+        let (_other_folder, other) = destination("kubernetes_secret", "");
+        let what = HandedOver {
+            token: &Secret::new("p"),
+            name: "robot_token",
+            token_type: None,
+            expires_at: None,
+            login: Some(Login { username: "acme+old", registry: "quay.example.com" }),
+        };
+        let content = other.0.as_ref().unwrap().format.write(&what, None).unwrap();
+        let content = String::from_utf8(content.to_vec()).unwrap();
+        let (folder, destination) = destination("kubernetes_secret", &content);
+        assert!(!removed(&destination).unwrap());
+        assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), content);
     }
 
     fn destination(format: &str, content: &str) -> (tempfile::TempDir, Destination) {

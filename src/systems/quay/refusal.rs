@@ -183,10 +183,11 @@ pub(super) fn of_exchange(answer: &Answer, robot: &str) -> Option<QuayError> {
 /// What the registry says to a log-in that it refuses.
 pub(super) fn registry_message(answer: &Answer) -> String {
     let body: RegistryErrors = answer.json().unwrap_or_default();
-    match body.errors.into_iter().next() {
+    let said = match body.errors.into_iter().next() {
         Some(error) => error.message,
-        None => "no reason given".to_owned(),
-    }
+        None => answer.json::<ErrorBody>().unwrap_or_default().said(),
+    };
+    if said.is_empty() { "no reason given".to_owned() } else { said }
 }
 
 fn cause_of_bad_request(said: &str) -> Cause {

@@ -18,6 +18,8 @@ pub(super) struct RobotToken<'a> {
     target: &'a Target,
     is_missing: Cell<bool>,
     was_created: Cell<bool>,
+    /// Somebody else made it at the same time.
+    was_found: Cell<bool>,
 }
 
 impl<'a> RobotToken<'a> {
@@ -28,12 +30,18 @@ impl<'a> RobotToken<'a> {
         registry: &'a Registry,
         target: &'a Target,
     ) -> Self {
-        Self { task, options, quay, registry, target, is_missing: Cell::new(false), was_created: Cell::new(false) }
+        let [is_missing, was_created, was_found] = [(); 3].map(|()| Cell::new(false));
+        Self { task, options, quay, registry, target, is_missing, was_created, was_found }
     }
 
     /// Whether the robot was made (in check mode: would be).
     pub(super) fn was_created(&self) -> bool {
         self.was_created.get() || (self.task.check_mode && self.is_missing.get())
+    }
+
+    /// Whether the new token, if there is one, came of a request for another one. The first one of a robot did not.
+    pub(super) fn was_regenerated(&self) -> bool {
+        !self.was_created() && !self.was_found.get()
     }
 
     async fn robot(&self) -> Result<Option<Robot>, QuayError> {
@@ -83,7 +91,10 @@ impl System for RobotToken<'_> {
                     robot
                 }
                 // Somebody else was quicker: its token is as good.
-                Err(error) if error.cause() == Some(Cause::Exists) => self.quay.robot(account).await?,
+                Err(error) if error.cause() == Some(Cause::Exists) => {
+                    self.was_found.set(true);
+                    self.quay.robot(account).await?
+                }
                 Err(error) => return Err(error),
             }
         } else {
@@ -104,7 +115,7 @@ impl InPlace for RobotToken<'_> {
     async fn read_back(&self) -> Result<ReadBack, QuayError> {
         match self.robot().await? {
             Some(robot) => {
-                if self.is_missing.get() {
+                if self.is_missing.get() && !self.was_found.get() {
                     self.was_created.set(true);
                 }
                 Ok(ReadBack::Token(self.token(robot)?))

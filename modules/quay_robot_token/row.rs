@@ -27,7 +27,7 @@ impl Row {
         let has_file = target.destination.file().is_some();
         let is_forecast = job.task.check_mode && rotation.reason != Reason::Valid;
         let mut returned = described(target, rotation.reason);
-        returned["rotated"] = json!(rotation.issued && !system.was_created());
+        returned["rotated"] = json!(rotation.issued && system.was_regenerated());
         returned["created"] = json!(system.was_created());
         returned["recovered"] = json!(rotation.recovered);
         returned["overtaken"] = json!(rotation.overtaken);
@@ -54,8 +54,12 @@ impl Row {
         }
     }
 
-    /// The robot is gone. `existed`: until this run; `removed`: its token was in the file.
-    pub(super) fn of_deletion(target: &Target, existed: bool, removed: bool) -> Self {
+    /// The robot is gone. `existed`: until this run; `removed`: its token was in the file, if that could be seen to.
+    pub(super) fn of_deletion(target: &Target, existed: bool, removed: Result<bool, Error>) -> Self {
+        let (removed, error) = match removed {
+            Ok(removed) => (removed, None),
+            Err(error) => (false, Some(error)),
+        };
         let reason = if existed { Reason::Forced } else { Reason::Missing };
         let mut returned = described(target, reason);
         returned["deleted"] = json!(existed);
@@ -66,7 +70,7 @@ impl Row {
             token: None,
             before: json!({ "robot": shown(existed) }),
             after: json!({ "robot": shown(false) }),
-            error: None,
+            error,
         }
     }
 

@@ -1,5 +1,6 @@
 //! quay_robot_token against the sandbox: what it does, what it says, and what it leaves alone.
 
+mod files;
 mod refusals;
 mod rotation;
 

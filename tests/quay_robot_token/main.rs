@@ -1,6 +1,7 @@
 //! quay_robot_token against the sandbox: what it does, what it says, and what it leaves alone.
 
 mod files;
+mod many;
 mod refusals;
 mod rotation;
 

@@ -22,6 +22,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 pub use error::HttpError;
+pub(crate) use excerpt::quotable;
 pub use reqwest::Method;
 
 use crate::secret::Secret;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::QuayError;
-use crate::http::Answer;
+use crate::http::{Answer, quotable};
 
 /// A refusal in the server's words, with its meaning.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Refusal {
             400 if !said.is_empty() => cause_of_bad_request(&said),
             _ => return None,
         };
-        Some(Self { cause, status, object: robot.unwrap_or_default().to_owned(), said })
+        Some(Self { cause, status, object: robot.unwrap_or_default().to_owned(), said: quotable(&said) })
     }
 
     pub(super) fn to_the_question_who_asks(mut self) -> Self {
@@ -177,7 +177,7 @@ pub(super) fn of_exchange(answer: &Answer, robot: &str) -> Option<QuayError> {
         400 | 401 if !said.is_empty() => Cause::Other,
         _ => return None,
     };
-    Some(Refusal { cause, status: answer.status(), object: robot.to_owned(), said }.into())
+    Some(Refusal { cause, status: answer.status(), object: robot.to_owned(), said: quotable(&said) }.into())
 }
 
 /// What the registry says to a log-in that it refuses.
@@ -187,7 +187,7 @@ pub(super) fn registry_message(answer: &Answer) -> String {
         Some(error) => error.message,
         None => answer.json::<ErrorBody>().unwrap_or_default().said(),
     };
-    if said.is_empty() { "no reason given".to_owned() } else { said }
+    if said.is_empty() { "no reason given".to_owned() } else { quotable(&said) }
 }
 
 fn cause_of_bad_request(said: &str) -> Cause {

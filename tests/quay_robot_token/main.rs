@@ -4,6 +4,7 @@ mod files;
 mod many;
 mod refusals;
 mod rotation;
+mod secrecy;
 
 use serde_json::json;
 use tokensmith_tests::quay::QuayScene;

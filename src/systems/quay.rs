@@ -110,6 +110,9 @@ pub enum QuayError {
     /// No usable answer.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// No answer to an exchange: Quay closes the connection where it cannot ask the issuer for its keys.
+    #[error("{0}; most often Quay cannot reach the issuer of the OIDC token, or does not trust its certificate")]
+    NoExchange(HttpError),
     /// The server does not show the token to this caller.
     #[error(
         "the server shows {robot} without its token: the user of quay_token may look at robots and not at their secrets (a read-only superuser); use the \
@@ -142,11 +145,27 @@ impl QuayError {
 impl SystemError for QuayError {
     fn may_have_acted(&self) -> bool {
         match self {
-            Self::Http(error) => error.server_may_have_acted(),
+            Self::Http(error) | Self::NoExchange(error) => error.server_may_have_acted(),
             Self::NoTokenShown { .. } => true,
             Self::Refused(_) | Self::Host { .. } => false,
         }
     }
+}
+
+/// The namespace, where it is named, and the short name in a robot's name. Nothing where no robot can be called so.
+///
+/// What else is wrong with a name is for the server to say: it may be older than today's rules.
+pub fn robot_name(name: &str) -> Option<(Option<&str>, &str)> {
+    let (namespace, robot) = match name.split_once('+') {
+        Some((namespace, robot)) => (Some(namespace), robot),
+        None => (None, name),
+    };
+    (!is_no_name(robot) && !namespace.is_some_and(is_no_name)).then_some((namespace, robot))
+}
+
+/// Whether nothing can be called so: it is empty, or would lead to another path of the API.
+pub fn is_no_name(name: &str) -> bool {
+    name.trim().is_empty() || name.starts_with("..") || name == "." || name.contains(['/', '+'])
 }
 
 impl Account {
@@ -274,12 +293,16 @@ impl Quay {
     pub async fn exchange(&self, robot: &str, oidc_token: &Secret) -> Result<Secret, QuayError> {
         let url = self.url(&["oauth2", "federation", "robot", "token"]);
         let request = Request::new(Method::GET, url, ISSUING).basic(robot, oidc_token)?;
-        let answer = self.client.send(&request).await?;
+        let answer = match self.client.send(&request).await {
+            Err(error @ HttpError::Lost { .. }) => return Err(QuayError::NoExchange(error)),
+            answer => answer?,
+        };
         match answer.status() {
             200 => Ok(answer.expect_json::<TokenBody>()?.token),
-            _ => Err(refusal::of_exchange(&answer, robot).unwrap_or_else(|| {
-                self.failed(&answer, "the exchange of Quay answers otherwise; is the release older than 3.13?")
-            })),
+            status => {
+                Err(refusal::of_exchange(&answer, robot)
+                    .unwrap_or_else(|| self.failed(&answer, why_no_exchange(status))))
+            }
         }
     }
 
@@ -394,6 +417,18 @@ fn why_unexpected(status: u16) -> &'static str {
     }
 }
 
+/// A server error here is one of configuration more often than not.
+fn why_no_exchange(status: u16) -> &'static str {
+    match status {
+        404 | 405 => "there is no exchange at this address, it came with Quay 3.13; is quay_host right?",
+        500 => {
+            "most often the issuer does not know the key (kid) of the OIDC token, or its address in the robot's federation is not https"
+        }
+        502 | 504 => "most often Quay cannot reach the issuer of the OIDC token, or does not trust its certificate",
+        _ => passing(status).unwrap_or("this is not what the exchange of Quay answers"),
+    }
+}
+
 /// What says nothing about the request.
 fn passing(status: u16) -> Option<&'static str> {
     match status {
@@ -435,6 +470,18 @@ mod tests {
         ] {
             let error = quay(host).err().unwrap().to_string();
             assert!(error.contains("quay_host") && error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn robots_are_named_short_or_in_full() {
+        for (name, parts) in
+            [("ci", (None, "ci")), ("acme+ci", (Some("acme"), "ci")), ("Old.Robot", (None, "Old.Robot"))]
+        {
+            assert_eq!(robot_name(name), Some(parts));
+        }
+        for name in ["", " ", "+", "acme+", "+ci", "a/b", "..", "acme+..", "a+b+c", "."] {
+            assert_eq!(robot_name(name), None, "{name}");
         }
     }
 

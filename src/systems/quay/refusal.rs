@@ -48,6 +48,8 @@ pub enum Cause {
     ReadOnly,
     /// Too many requests. Nothing was done.
     Limited,
+    /// No such robot to exchange a token for.
+    UnknownRobot,
     /// The robot has no federation.
     NotFederated,
     /// The external token's issuer is none of the robot's.
@@ -98,7 +100,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.object;
         match self.cause {
-            Cause::NoRobot if !name.is_empty() => write!(formatter, "there is no robot {name}; ")?,
+            Cause::NoRobot | Cause::UnknownRobot if !name.is_empty() => {
+                write!(formatter, "there is no robot {name}; ")?
+            }
             Cause::NoOrganization => write!(formatter, "there is no organization {name}; ")?,
             _ => {}
         }
@@ -147,6 +151,7 @@ impl Cause {
             Self::Limited => {
                 "the server limits requests and nothing was changed; use a lower concurrency, or try again later"
             }
+            Self::UnknownRobot => "names are case-sensitive, and its federation has to be there before",
             Self::NotFederated => {
                 "the robot has no federation: an administrator has to add issuer and subject of the OIDC token to it"
             }
@@ -170,10 +175,10 @@ pub(super) fn of_exchange(answer: &Answer, robot: &str) -> Option<QuayError> {
         429 => Cause::Limited,
         401 if said == "Invalid robot" => Cause::NoRobotName,
         400 | 401 if said.contains("not have federated login") => Cause::NotFederated,
+        400 if said.starts_with("Invalid token") || said.contains("not contain issuer") => Cause::BadExternalToken,
         400 if said.contains("issuer") => Cause::UnknownIssuer,
         400 if said.contains("does not match robot") => Cause::WrongSubject,
-        400 if said.starts_with("Invalid token") => Cause::BadExternalToken,
-        400 if said.contains("Could not find robot") => Cause::NoRobot,
+        400 if said.contains("Could not find robot") => Cause::UnknownRobot,
         400 | 401 if !said.is_empty() => Cause::Other,
         _ => return None,
     };

@@ -40,8 +40,8 @@ fn a_robot_is_named_in_full_or_with_its_organization() {
         json!({ "robot": "laptop", "organization": "alice" }),
     ] {
         let scene = QuayScene::new();
-        scene.external_token("alice+laptop");
         let token = signed(scene.external_token("acme+ci"));
+        signed(scene.external_token("alice+laptop"));
         let run = scene.keyless_task(with(json!({ "oidc_token": token }), options)).succeeded();
         assert!(scene.quay().login_works(run.text("robot"), run.text("token")), "{run}");
     }

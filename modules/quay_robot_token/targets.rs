@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tokensmith::rotation::{Destination, Naming, file_stem};
-use tokensmith::systems::quay::{Account, Namespace, Quay, Registry};
+use tokensmith::systems::quay::{Account, Namespace, Quay, Registry, is_no_name, robot_name};
 
 use super::Options;
 
@@ -118,22 +118,9 @@ impl Target {
     }
 }
 
-/// The namespace and the short name in a robot's name.
 fn split(name: &str) -> Result<(Option<&str>, &str)> {
-    let (namespace, robot) = match name.split_once('+') {
-        Some((namespace, robot)) => (Some(namespace), robot),
-        None => (None, name),
-    };
-    // What else is wrong with a name is for the server to say: it may be older than today's rules.
-    if is_no_name(robot) || namespace.is_some_and(is_no_name) {
-        bail!("'{name}' is not the name of a robot; write it short (ci) or in full (acme+ci)");
-    }
-    Ok((namespace, robot))
-}
-
-/// Nothing, or something that would lead to another path.
-fn is_no_name(part: &str) -> bool {
-    part.trim().is_empty() || part.starts_with("..") || part == "." || part.contains(['/', '+'])
+    robot_name(name)
+        .with_context(|| format!("'{name}' is not the name of a robot; write it short (ci) or in full (acme+ci)"))
 }
 
 /// The path of a template.
@@ -181,18 +168,6 @@ const NAMED_BOTH_WAYS: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn robots_are_named_short_or_in_full() {
-        for (name, parts) in
-            [("ci", (None, "ci")), ("acme+ci", (Some("acme"), "ci")), ("Old.Robot", (None, "Old.Robot"))]
-        {
-            assert_eq!(split(name).unwrap(), parts);
-        }
-        for name in ["", "+", "acme+", "+ci", "a/b", "..", "acme+..", "a+b+c", "."] {
-            assert!(split(name).unwrap_err().to_string().contains("is not the name of a robot"), "{name}");
-        }
-    }
 
     #[test]
     fn a_template_knows_three_words() {

@@ -313,7 +313,7 @@ impl Quay {
             200 => Ok(answer.expect_json::<User>()?.username),
             _ => Err(match self.refused(&answer, &Namespace::User, None).await {
                 // A token without the scope for it is answered here as one that is no good.
-                QuayError::Refused(refusal) => refusal.to_the_question_who_asks().into(),
+                QuayError::Refused(refusal) => refusal.about_the_user().into(),
                 other => other,
             }),
         }

@@ -84,7 +84,7 @@ impl Refusal {
         Some(Self { cause, status, object: robot.unwrap_or_default().to_owned(), said: quotable(&said) })
     }
 
-    pub(super) fn to_the_question_who_asks(mut self) -> Self {
+    pub(super) fn about_the_user(mut self) -> Self {
         if self.cause == Cause::BadToken {
             self.cause = Cause::UnknownUser;
         }

@@ -230,6 +230,17 @@ fn a_limit_of_requests_slows_many_robots_down_and_loses_none() {
     }
 }
 
+#[test]
+fn a_proxy_that_closes_the_connection_behind_each_answer_costs_nothing_but_time() {
+    let scene = QuayScene::new();
+    scene.quay().add_robots("bulk", 20);
+    scene.quay().change(|state| (state.keep_alive, state.anonymous_access) = (false, false));
+    let options = json!({ "organization": "bulk", "all_robots": true, "state": "rotated" });
+    let run = scene.robot_token_task(options).succeeded();
+    assert_eq!(run.result["summary"], summary([20, 20, 0, 0, 0, 0]));
+    assert_eq!(rows(&run).iter().filter(|row| row["recovered"] == true).count(), 0);
+}
+
 fn add(scene: &QuayScene) {
     scene.quay().add_robots("acme", 9);
 }

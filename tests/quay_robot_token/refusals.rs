@@ -241,6 +241,11 @@ fn a_robot_that_cannot_be_made_says_why() {
         assert!(run.message().len() < 400, "{run}");
         assert_eq!(scene.quay().robot_token(&format!("acme+{robot}")), None);
     }
+    let dying = QuayScene::new();
+    let page = "{\"error\": \"CSRF token was invalid or missing.\"}\n";
+    dying.fault(Fault::answer(403, "text/html; charset=utf-8", page).method("PUT"));
+    let run = dying.robot_token_task(json!({ "robot": "new", "create_robot": true, "dest": dying.path("token") }));
+    assert!(run.failed() && run.message().contains(BAD_TOKEN) && !dying.path("token").exists(), "{run}");
     let scene = QuayScene::new();
     scene.quay().change(|state| state.robots_disallowed = true);
     let run = scene.robot_token_task(json!({ "robot": "new", "create_robot": true }));

@@ -62,14 +62,16 @@ impl Row {
             ));
         }
         let is_stranded = rotation.is_stranded();
-        let wanted = is_stranded || (job.options.hand_over.returns_token() && !is_forecast);
+        // Where the result would be public the server keeps the token: it shows it to the next run.
+        let is_public = job.task.result_is_public();
+        let wanted = (is_stranded && !is_public) || (job.options.hand_over.returns_token() && !is_forecast);
         let after = rotation.token.as_ref().map(Trace::of);
         Self {
             changed: rotation.issued || (has_file && rotation.handed_over),
             before: for_diff(rotation.before.as_ref()),
             after: if is_forecast && rotation.issued { json!("(a new token)") } else { for_diff(after.as_ref()) },
             token: rotation.token.map(|token| token.secret).filter(|_| wanted),
-            failure: rotation.error.map(|error| Failure::of(target, explained(error, is_stranded))),
+            failure: rotation.error.map(|error| Failure::of(target, explained(error, is_stranded, is_public))),
             returned,
         }
     }
@@ -200,14 +202,17 @@ fn described(target: &Target, reason: Reason) -> Value {
     returned
 }
 
-fn explained(error: impl Into<Error>, is_stranded: bool) -> Error {
+fn explained(error: impl Into<Error>, is_stranded: bool, is_public: bool) -> Error {
     let error = error.into();
-    if is_stranded {
-        return error.context(
+    match (is_stranded, is_public) {
+        (false, _) => error,
+        (true, false) => error.context(
             "the new token is in the result as token and nowhere else on this host; store it, or run the task again",
-        );
+        ),
+        (true, true) => error.context(
+            "the new token is nowhere on this host, as with async everybody on it may read the result; run the task again, which fetches it",
+        ),
     }
-    error
 }
 
 fn for_diff(token: Option<&Trace>) -> Value {

@@ -288,7 +288,7 @@ fn a_robot_that_cannot_be_deleted_stays_and_so_does_its_file() {
 
 #[test]
 fn options_that_make_no_sense_are_refused_before_anything_is_sent() {
-    let cases: [(Value, &str); 13] = [
+    let cases: [(Value, &str); 14] = [
         (json!({ "robot": null }), "no robot is named, and all_robots is false"),
         (json!({ "robots": ["deploy"] }), "mutually exclusive"),
         (json!({ "robot": "globex+ci" }), "the robot globex+ci does not belong to acme"),
@@ -307,7 +307,8 @@ fn options_that_make_no_sense_are_refused_before_anything_is_sent() {
         ),
         (json!({ "robot": null, "organization": null, "robots": ["acme+ci", "globex+ci"] }), "does not belong to acme"),
         (json!({ "concurrency": 0 }), "concurrency must be at least 1"),
-        (json!({ "max_age": "soon" }), "max_age"),
+        (json!({ "max_age": "1h" }), "required by 'max_age': dest"),
+        (json!({ "max_age": "soon", "dest": "/none/token" }), "max_age: "),
     ];
     let scene = QuayScene::new();
     for (options, words) in cases {

@@ -191,6 +191,32 @@ fn an_asynchronous_task_is_refused_before_it_would_return_a_token() {
 }
 
 #[test]
+fn a_token_that_could_not_be_handed_over_is_in_the_result_unless_that_is_public() {
+    for is_async in [false, true] {
+        let scene = QuayScene::new();
+        fs::create_dir(scene.path("folder")).unwrap();
+        let dest = scene.path("folder/token");
+        scene.fault(Fault::delay(Duration::from_millis(300)).method("POST"));
+        let options = json!({ "robot": "ci", "state": "rotated", "dest": dest, "_tokensmith_async": is_async });
+        let child = executable::start_module("quay_robot_token", &scene.robot_options(options.clone()));
+        while scene.writes().is_empty() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        // The answer is still on its way, and the file for the token is open already.
+        fs::remove_dir_all(scene.path("folder")).unwrap();
+        let run = Run::from_output(&child.wait_with_output().unwrap());
+        assert!(run.failed() && run.changed() && run.message().contains("could not be handed over"), "{run}");
+        let token = scene.robot_token("acme+ci");
+        assert_eq!(run.result.get("token"), (!is_async).then(|| json!(token)).as_ref(), "{run}");
+        assert_eq!(run.message().contains("the new token is nowhere on this host"), is_async, "{run}");
+        fs::create_dir(scene.path("folder")).unwrap();
+        let again = scene.robot_token_task(with(options, json!({ "state": "present" }))).succeeded();
+        assert_eq!((again.changed(), &again.result["rotated"]), (true, &json!(false)), "{again}");
+        assert_eq!(read(&dest), token);
+    }
+}
+
+#[test]
 fn the_command_line_prints_the_result_and_nothing_else() {
     let scene = QuayScene::new();
     for (words, robots) in

@@ -45,6 +45,25 @@ fn the_task_knows_the_registry_better() {
 }
 
 #[test]
+fn another_registry_in_the_file_is_mended_without_a_new_token() {
+    for format in ["json", "env", "docker_config", "kubernetes_secret"] {
+        let scene = golden();
+        let options = json!({ "robot": "ci", "dest": scene.path("file"), "dest_format": format });
+        scene.robot_token_task(options.clone()).succeeded();
+        let options = with(options, json!({ "registry_key": "organization" }));
+        let forecast =
+            scene.robot_token_task(with(options.clone(), json!({ "_ansible_check_mode": true }))).succeeded();
+        let run = scene.robot_token_task(options.clone()).succeeded();
+        let expected = if ["json", "env"].contains(&format) { "drifted" } else { "missing" };
+        assert_eq!((run.text("reason"), run.changed()), (expected, true), "{format}: {run}");
+        assert_eq!((forecast.text("reason"), forecast.changed()), (expected, true), "{format}: {run}");
+        assert!(scene.writes().is_empty());
+        let again = scene.robot_token_task(options).succeeded();
+        assert_eq!((again.text("reason"), again.changed()), ("valid", false), "{format}: {again}");
+    }
+}
+
+#[test]
 fn everything_else_in_a_docker_configuration_is_kept_also_when_the_token_is_taken_out() {
     let scene = golden();
     let others =

@@ -80,6 +80,18 @@ fn an_organization_without_robots_is_no_failure_and_one_that_is_not_there_is() {
 }
 
 #[test]
+fn robots_of_a_user_that_is_named_as_an_organization_are_left_alone() {
+    let scene = QuayScene::new();
+    let before = scene.robot_token("alice+laptop");
+    for state in ["present", "rotated", "absent"] {
+        let options = json!({ "organization": "alice", "all_robots": true, "state": state, "delete_robot": true });
+        let run = scene.robot_token_task(options);
+        assert!(run.failed() && run.message().contains("leave organization out"), "{run}");
+    }
+    assert_eq!(scene.robot_token("alice+laptop"), before);
+}
+
+#[test]
 fn a_superuser_with_full_access_rotates_any_organization() {
     let scene = QuayScene::new();
     scene.quay().change(|state| state.superusers_full_access = true);

@@ -121,7 +121,7 @@ fn the_token_is_replaced_for_each_reason() {
 #[test]
 fn every_refusal_of_an_exchange_is_explained_and_what_stands_in_dest_stays() {
     type Prepare = fn(&QuayScene) -> Value;
-    let cases: [(&str, Prepare, &[&str]); 20] = [
+    let cases: [(&str, Prepare, &[&str]); 21] = [
         (
             "unknown robot",
             |scene| with(given(scene.external_token("acme+ci")), json!({ "robot": "acme+nobody" })),
@@ -224,6 +224,14 @@ fn every_refusal_of_an_exchange_is_explained_and_what_stands_in_dest_stays() {
                 given(scene.external_token("acme+ci"))
             },
             &["the server refuses the request (the server said: 401 No auth header)"],
+        ),
+        (
+            "a name that Quay does not take",
+            |scene| {
+                scene.fault(Fault::answer(401, "application/json", "{\"error\": \"Invalid robot\"}").path("/oauth2/"));
+                given(scene.external_token("acme+ci"))
+            },
+            &["the robot has to be named in full, such as acme+ci"],
         ),
         (
             "a limit without end",

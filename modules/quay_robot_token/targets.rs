@@ -107,7 +107,7 @@ impl Names {
 impl Target {
     fn new(owner: &Owner, short_name: String, options: &Options, registry: &Registry) -> Result<Self> {
         let full_name = format!("{}+{short_name}", owner.name);
-        let registry_key = options.server.key(registry, &owner.name);
+        let registry_key = options.server.key(registry, &owner.name)?;
         let naming =
             Naming { name: "robot_token", token_type: None, login: Some((full_name.clone(), registry_key.clone())) };
         let dest =

@@ -47,12 +47,15 @@ pub enum RegistryKey {
 
 impl Server {
     /// The key of a namespace's credentials.
-    pub fn key(&self, registry: &Registry, namespace: &str) -> String {
+    pub fn key(&self, registry: &Registry, namespace: &str) -> Result<String, QuayError> {
         let host = self.registry.as_deref().unwrap_or(&registry.service);
-        match self.registry_key {
+        if host.is_empty() || host.contains('/') || host.contains(char::is_whitespace) {
+            return Err(QuayError::RegistryName(host.to_owned()));
+        }
+        Ok(match self.registry_key {
             RegistryKey::Registry => host.to_owned(),
             RegistryKey::Organization => format!("{host}/{namespace}"),
-        }
+        })
     }
 }
 
@@ -122,6 +125,11 @@ pub enum QuayError {
         /// Full name of the robot.
         robot: String,
     },
+    /// `registry` is no name of a host.
+    #[error(
+        "registry {0}: write the host name alone, with its port where it has one; registry_key: organization adds the organization"
+    )]
+    RegistryName(String),
     /// `quay_host` is no address of a Quay.
     #[error("quay_host {address}: {why}")]
     Host {
@@ -147,7 +155,7 @@ impl SystemError for QuayError {
         match self {
             Self::Http(error) | Self::NoExchange(error) => error.server_may_have_acted(),
             Self::NoTokenShown { .. } => true,
-            Self::Refused(_) | Self::Host { .. } => false,
+            Self::Refused(_) | Self::RegistryName(_) | Self::Host { .. } => false,
         }
     }
 }

@@ -89,6 +89,19 @@ fn a_refused_look_is_explained_and_nothing_is_changed() {
     for state in ["present", "rotated"] {
         check(&cases, state);
     }
+    let limited: Case = (
+        "a limit without end",
+        |scene| {
+            let fault = json!({
+                "fault": "answer", "status": 429, "content_type": "text/html", "body": "<p>", "retry_after": "0",
+                "path": "/robots/ci",
+            });
+            scene.control("fault", &fault);
+            json!({})
+        },
+        &["the server limits requests and nothing was changed", "429"],
+    );
+    check(&[limited], "present");
 }
 
 #[test]
@@ -288,7 +301,13 @@ fn a_robot_that_cannot_be_deleted_stays_and_so_does_its_file() {
 
 #[test]
 fn options_that_make_no_sense_are_refused_before_anything_is_sent() {
-    let cases: [(Value, &str); 14] = [
+    let cases: [(Value, &str); 17] = [
+        (
+            json!({ "registry": "https://quay.example.com" }),
+            "registry https://quay.example.com: write the host name alone",
+        ),
+        (json!({ "registry": "quay.example.com/acme" }), "registry_key: organization adds the organization"),
+        (json!({ "registry": "" }), "registry : write the host name alone"),
         (json!({ "robot": null }), "no robot is named, and all_robots is false"),
         (json!({ "robots": ["deploy"] }), "mutually exclusive"),
         (json!({ "robot": "globex+ci" }), "the robot globex+ci does not belong to acme"),

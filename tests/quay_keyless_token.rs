@@ -251,7 +251,7 @@ fn every_refusal_of_an_exchange_is_explained_and_what_stands_in_dest_stays() {
                 scene.quay().change(|state| state.robots_disallowed = true);
                 given(scene.external_token("acme+ci"))
             },
-            &["does not accept it: Robot account have been disabled"],
+            &["the server does not accept the token that it issued: Robot account have been disabled"],
         ),
         (
             "a registry that breaks",

@@ -151,6 +151,7 @@ fn what_a_killed_run_left_beside_the_file_tells_the_age_of_the_token_it_asked_fo
     scene.quay().regenerate("acme+ci");
     let run = scene.robot_token_task(json!({ "robot": "ci", "dest": dest, "max_age": "1h" })).succeeded();
     assert_eq!((run.text("reason"), &run.result["rotated"]), ("dead", &json!(false)), "{run}");
+    assert_eq!(run.text("rotated_at"), since, "{run}");
     assert_eq!(read(&dest), scene.robot_token("acme+ci"));
 }
 
@@ -171,7 +172,8 @@ fn where_robots_are_not_allowed_the_new_token_is_handed_over_and_the_run_fails()
     let options = json!({ "robot": "ci", "dest": scene.path("token"), "state": "rotated" });
     let run = scene.robot_token_task(options.clone());
     assert!(run.failed() && run.changed(), "{run}");
-    let words = "the new token was issued, and the server does not accept it: Robot account have been disabled";
+    let words = "the server does not accept the token that it issued: Robot account have been disabled. Please contact your \
+                 administrator; run the task again";
     assert!(run.message().contains(words), "{run}");
     assert_eq!(read(&scene.path("token")), scene.robot_token("acme+ci"));
     assert!(!run.stdout.contains(&scene.robot_token("acme+ci")));
@@ -184,7 +186,7 @@ fn a_log_in_that_is_refused_without_a_reason_of_the_registry_is_told_in_its_word
     let scene = QuayScene::new();
     scene.quay().change(|state| (state.robots_disallowed, state.anonymous_access) = (true, false));
     let run = scene.robot_token_task(json!({ "robot": "ci", "state": "rotated" }));
-    assert!(run.message().contains("does not accept it: Anonymous access is not allowed"), "{run}");
+    assert!(run.message().contains("issued: Anonymous access is not allowed; run the task again"), "{run}");
 }
 
 #[test]

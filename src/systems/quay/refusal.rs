@@ -185,14 +185,14 @@ pub(super) fn of_exchange(answer: &Answer, robot: &str) -> Option<QuayError> {
     Some(Refusal { cause, status: answer.status(), object: robot.to_owned(), said: quotable(&said) }.into())
 }
 
-/// What the registry says to a log-in that it refuses.
+/// What the registry says to a log-in that it refuses, for the middle of a sentence.
 pub(super) fn registry_message(answer: &Answer) -> String {
     let body: RegistryErrors = answer.json().unwrap_or_default();
     let said = match body.errors.into_iter().next() {
         Some(error) => error.message,
         None => answer.json::<ErrorBody>().unwrap_or_default().said(),
     };
-    if said.is_empty() { "no reason given".to_owned() } else { quotable(&said) }
+    if said.is_empty() { "no reason given".to_owned() } else { quotable(&said).trim_end_matches('.').to_owned() }
 }
 
 fn cause_of_bad_request(said: &str) -> Cause {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use tokensmith::ansible::Task;
 use tokensmith::rotation::{InPlace, Note, Proof, ReadBack, Standing, System, Token};
 use tokensmith::secret::Secret;
-use tokensmith::systems::quay::{Cause, LogIn, Quay, QuayError, Registry, Robot};
+use tokensmith::systems::quay::{Cause, LogIn, Quay, QuayError, Registry, Robot, is_name_for_new_robot};
 
 use super::Options;
 use super::targets::Target;
@@ -47,9 +47,20 @@ impl<'a> RobotToken<'a> {
     async fn robot(&self) -> Result<Option<Robot>, QuayError> {
         match self.quay.robot(&self.target.account).await {
             Ok(robot) => Ok(Some(self.learnt(robot))),
-            Err(error) if error.cause() == Some(Cause::NoRobot) && self.options.create_robot => Ok(None),
+            Err(error) if error.cause() == Some(Cause::NoRobot) && self.options.create_robot => {
+                self.forecast_creation()
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// A run would be told by the server that the robot cannot be called so.
+    fn forecast_creation(&self) -> Result<Option<Robot>, QuayError> {
+        let name = &self.target.account.short_name;
+        if self.task.check_mode && !is_name_for_new_robot(name) {
+            return Err(QuayError::NewName(name.clone()));
+        }
+        Ok(None)
     }
 
     fn learnt(&self, robot: Robot) -> Robot {

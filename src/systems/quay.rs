@@ -125,6 +125,9 @@ pub enum QuayError {
         /// Full name of the robot.
         robot: String,
     },
+    /// No new robot can be called so.
+    #[error("'{0}': {why}", why = Cause::BadName.sentence())]
+    NewName(String),
     /// `registry` is no name of a host.
     #[error(
         "registry {0}: write the host name alone, with its port where it has one; registry_key: organization adds the organization"
@@ -155,7 +158,7 @@ impl SystemError for QuayError {
         match self {
             Self::Http(error) | Self::NoExchange(error) => error.server_may_have_acted(),
             Self::NoTokenShown { .. } => true,
-            Self::Refused(_) | Self::RegistryName(_) | Self::Host { .. } => false,
+            Self::Refused(_) | Self::NewName(_) | Self::RegistryName(_) | Self::Host { .. } => false,
         }
     }
 }
@@ -174,6 +177,13 @@ pub fn robot_name(name: &str) -> Option<(Option<&str>, &str)> {
 /// Whether nothing can be called so: it is empty, or would lead to another path of the API.
 pub fn is_no_name(name: &str) -> bool {
     name.trim().is_empty() || name.starts_with("..") || name == "." || name.contains(['/', '+'])
+}
+
+/// Whether a new robot can be called so. Older ones may be called otherwise.
+pub fn is_name_for_new_robot(name: &str) -> bool {
+    let is_small = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_small);
+    (2..=255).contains(&name.len()) && name.split(['.', '_', '-']).all(is_word)
 }
 
 impl Account {
@@ -490,6 +500,16 @@ mod tests {
         }
         for name in ["", " ", "+", "acme+", "+ci", "a/b", "..", "acme+..", "a+b+c", "."] {
             assert_eq!(robot_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn new_robots_are_named_as_the_contract_says() {
+        for name in ["ci", "my.robot", "my-robot", "my_robot", "1abc", &"a".repeat(255)] {
+            assert!(is_name_for_new_robot(name), "{name}");
+        }
+        for name in ["", "a", "Upper", "my__robot", "-x", "x-", "a b", "ä1", &"a".repeat(256)] {
+            assert!(!is_name_for_new_robot(name), "{name}");
         }
     }
 

@@ -76,7 +76,12 @@ fn the_forecast_is_what_a_run_then_does() {
 
 #[test]
 fn a_forecast_fails_where_the_run_would() {
-    let cases: [(&str, fn(&QuayScene) -> Value, &str); 4] = [
+    let cases: [(&str, fn(&QuayScene) -> Value, &str); 5] = [
+        (
+            "a name for no robot",
+            |_| json!({ "robot": "Upper", "create_robot": true }),
+            "no robot can have this name: small",
+        ),
         ("no robot", |_| json!({ "robot": "nobody" }), "there is no robot nobody"),
         (
             "no folder",
@@ -98,10 +103,19 @@ fn a_forecast_fails_where_the_run_would() {
                 let run = scene.robot_token_task(with(options, prepare(&scene)));
                 let said = run.message().replace("directory ", "");
                 assert!(run.failed() && (said.contains(words) || run.message().contains(words)), "{case}: {run}");
-                assert_eq!(scene.writes(), Vec::<String>::new(), "{case}");
+                assert_eq!(scene.quay().regenerations("acme+ci"), 0, "{case}");
+                assert!(scene.writes().is_empty() || case == "a name for no robot" && !check_mode, "{case}");
             }
         }
     }
+}
+
+#[test]
+fn the_robot_of_a_mirror_is_rotated_like_any_other() {
+    let scene = QuayScene::new();
+    scene.quay().mirror("acme+ci");
+    let run = scene.robot_token_task(json!({ "robot": "ci", "state": "rotated" })).succeeded();
+    assert_eq!(run.text("token"), scene.robot_token("acme+ci"));
 }
 
 #[test]

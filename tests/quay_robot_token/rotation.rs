@@ -76,7 +76,8 @@ fn the_forecast_is_what_a_run_then_does() {
 
 #[test]
 fn a_forecast_fails_where_the_run_would() {
-    let cases: [(&str, fn(&QuayScene) -> Value, &str); 5] = [
+    type Options = fn(&QuayScene) -> Value;
+    let cases: [(&str, Options, &str); 5] = [
         (
             "a name for no robot",
             |_| json!({ "robot": "Upper", "create_robot": true }),
@@ -187,7 +188,7 @@ fn where_robots_are_not_allowed_the_new_token_is_handed_over_and_the_run_fails()
     let run = scene.robot_token_task(options.clone());
     assert!(run.failed() && run.changed(), "{run}");
     let words = "the server does not accept the token that it issued: Robot account have been disabled. Please contact your \
-                 administrator; run the task again";
+                 administrator";
     assert!(run.message().contains(words), "{run}");
     assert_eq!(read(&scene.path("token")), scene.robot_token("acme+ci"));
     assert!(!run.stdout.contains(&scene.robot_token("acme+ci")));
@@ -365,8 +366,11 @@ fn seconds_ago(seconds: i64) -> String {
     (Utc::now() - TimeDelta::seconds(seconds)).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// The robots with their tokens, and the files with their content and permissions.
+type World = (Vec<(String, String)>, Vec<(String, String, u32)>);
+
 /// What may not change in a forecast: robots and files.
-fn world(scene: &QuayScene) -> (Vec<(String, String)>, Vec<(String, String, u32)>) {
+fn world(scene: &QuayScene) -> World {
     let robots = scene
         .quay()
         .change(|state| state.robots.iter().map(|(name, robot)| (name.clone(), robot.token.clone())).collect());

@@ -48,7 +48,8 @@ fn a_returned_token_is_the_one_in_the_file() {
 
 #[test]
 fn a_server_that_repeats_requests_in_its_errors_shows_no_secret() {
-    let shapes: [fn(&str) -> (u16, String); 6] = [
+    type Shape = fn(&str) -> (u16, String);
+    let shapes: [Shape; 6] = [
         |said| (403, json!({ "error": said }).to_string()),
         |said| (400, json!({ "message": said }).to_string()),
         |said| (400, json!({ "message": { "headers": said } }).to_string()),

@@ -18,7 +18,7 @@ pub(crate) fn answer(state: &mut State, signer: &Signer, request: &Request, path
         .any(|(name, _)| name == "pretty");
     match respond(state, signer, request, path, now) {
         Ok(body) => answers::ok(state, &body, is_pretty),
-        Err(refusal) => refusal.answer(state),
+        Err(refusal) => refusal.answer(state.release, state.spacing),
     }
 }
 

@@ -179,7 +179,11 @@ fn nobody_gives_away_more_than_they_have_where_it_counts() {
     let secret = "access scope=\"Unrestricted\": requested access is READ_ACCESS, when user access is NO_ACCESS";
     assert!(two.contains(&format!("\t* resource=Secret, {secret}")), "{two:?}");
 
-    let body = json!({ "name": "x", "roles": ["local writer", "reader", "local writer"] }).to_string();
+    let body =
+        |roles: &[&str]| json!({ "name": "x", "roles": roles, "expiration": "2001-01-01T00:00:00Z" }).to_string();
+    let verdict = central.call_with(&token, "POST apitokens/generate", &body(&["local writer", "Nope"])).verdict();
+    assert_eq!(verdict, "400 3 role(s) Nope don't exist: invalid arguments", "that comes before");
+    let body = body(&["local writer", "reader", "local writer"]);
     let verdict = central.call_with(&token, "POST apitokens/generate", &body).verdict();
     assert!(verdict.contains("2 errors occurred:") && verdict.matches("resource=Image").count() == 2, "{verdict}");
     let allowed = central.call_with(&token, "GET apitokens/generate/allowed-roles", "").json();

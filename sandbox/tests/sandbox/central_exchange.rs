@@ -5,7 +5,7 @@ use tokensmith_sandbox::central::{Level, MachineAccess, MachineKind, Mapping, Ro
 use tokensmith_sandbox::{ExternalToken, IdentityProvider};
 
 use crate::central::{Central, DAY, NO_VALID_ROLE, REFUSED};
-use crate::common::{claims, part};
+use crate::common::{Realm, claims, part};
 
 /// A Central that takes tokens of its identity provider whose subject has `deploy` in it.
 struct Exchange {
@@ -277,6 +277,18 @@ fn an_issuer_that_is_away_at_the_restart_is_not_configured_until_it_is_saved_aga
     central.handle.restart();
     assert_eq!(central.exchange(&own).verdict(), "200");
     assert_eq!(central.status_of(&token).verdict(), "200");
+}
+
+#[test]
+fn a_realm_of_the_sandboxs_sso_is_an_issuer_like_any_other() {
+    let realm = Realm::start();
+    let answer = realm.refresh(&realm.handle.issue_offline_token("cloud-services", "openid offline_access").unwrap());
+    let (id_token, central) = (answer.text("id_token"), realm.sandbox.central());
+    let subject = claims(&id_token)["sub"].as_str().unwrap().to_owned();
+    let mapping = Mapping::new("sub", &format!("^{subject}$"), "Analyst");
+    central.add_machine_access(&realm.handle.url(), 600, &[mapping]);
+    assert!(central.token_works(&id_token));
+    assert!(!central.token_works(&answer.text("refresh_token")), "it is signed otherwise");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What goes wrong on purpose with the stand-in Central, its record of requests, and its control endpoint.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -30,6 +32,23 @@ fn a_lost_generate_leaves_an_orphan_that_nobody_was_told_of() {
         central.handle.tokens().into_iter().filter(|record| record.told).map(|record| record.name).collect();
     assert_eq!(told, ["administrator", "told"]);
     assert_eq!(central.handle.live_tokens("ci"), 4, "a cut before it did nothing");
+}
+
+#[test]
+fn a_client_that_goes_before_the_late_answer_was_not_told() {
+    let central = Central::start();
+    central.sandbox.faults().add(Fault::delay(Duration::from_secs(3600)).path("/generate").times(1));
+    let body = r#"{"name": "ci", "roles": ["Admin"]}"#;
+    let mut stream = TcpStream::connect(central.handle.plain_url().trim_start_matches("http://")).unwrap();
+    let (token, length) = (&central.token, body.len());
+    let head = format!("POST /v1/apitokens/generate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}");
+    stream.write_all(format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
+    while central.handle.live_tokens("ci") == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(stream);
+    assert!(!central.handle.tokens()[1].told);
+    assert_eq!(central.sandbox.records().to("/generate")[0].status, None);
 }
 
 #[test]
@@ -82,8 +101,12 @@ fn a_certificate_that_has_ended_or_is_foreign_is_shown_to_new_connections() {
     for certificate in [Certificate::Expired, Certificate::Foreign] {
         central.change(|state| state.certificate = certificate);
         let error = format!("{:?}", ping().unwrap_err());
-        let cause = if certificate == Certificate::Expired { "Expired" } else { "BadSignature" };
-        assert!(error.contains(cause) || error.contains("UnknownIssuer"), "{certificate:?}: {error}");
+        let is_foreign = error.contains("BadSignature") || error.contains("UnknownIssuer");
+        assert_eq!(
+            (error.contains("Expired"), is_foreign),
+            if certificate == Certificate::Expired { (true, false) } else { (false, true) },
+            "{error}"
+        );
     }
     central.change(|state| state.certificate = Certificate::Good);
     assert_eq!(ping().unwrap(), "200");

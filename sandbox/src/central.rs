@@ -94,10 +94,8 @@ impl Central {
     pub fn issue_token(&self, name: &str, roles: &[&str], expires_in_seconds: i64) -> String {
         let now = self.now();
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        let life = Life {
-            start: now.min(now.saturating_add(expires_in_seconds)),
-            end: now.saturating_add(expires_in_seconds),
-        };
+        let end = now.saturating_add(expires_in_seconds);
+        let life = Life { start: now.min(end), end };
         self.change(|state| {
             let (record, token) = tokens::issue(state, &self.inner.signer, name.to_owned(), roles, life);
             state.tokens.push(Record { told: true, ..record });
@@ -105,7 +103,7 @@ impl Central {
         })
     }
 
-    /// Whether this bearer is let in now, for whatever little.
+    /// Whether this bearer is let in now, for whatever little. One of another issuer counts as sent.
     pub fn token_works(&self, token: &str) -> bool {
         let now = self.now();
         self.change(|state| Identity::of_bearer(state, &self.inner.signer, token, now).is_ok())
@@ -121,7 +119,7 @@ impl Central {
         let now = self.now();
         self.change(|state| {
             let has_role =
-                |record: &Record| record.roles.iter().any(|role| role != "None" && state.roles.contains_key(role));
+                |record: &Record| record.roles.iter().any(|role| role != state::NONE && state.roles.contains_key(role));
             let is_live = |record: &&Record| !record.revoked && now <= record.expiration && has_role(record);
             state.tokens.iter().filter(|record| record.name == name).filter(is_live).count()
         })

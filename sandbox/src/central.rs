@@ -13,10 +13,11 @@ use serde_json::Value;
 pub use self::answers::Spacing;
 pub use self::state::{Level, MachineAccess, MachineKind, Mapping, Record, Release, Role, State, UNRESTRICTED};
 
-use self::answers::Refusal;
+use self::answers::{Code, Refusal};
 use self::identity::Identity;
 use self::signer::{Life, Signer};
 use crate::System;
+use crate::certificates::Certificate;
 use crate::clock::Clock;
 use crate::exchange::{Answer, Request};
 use crate::identity_provider::{self, IdentityProvider};
@@ -25,6 +26,7 @@ use crate::signing::SigningKey;
 
 mod answers;
 mod api;
+mod control;
 mod identity;
 mod machine;
 mod message;
@@ -92,10 +94,8 @@ impl Central {
     pub fn issue_token(&self, name: &str, roles: &[&str], expires_in_seconds: i64) -> String {
         let now = self.now();
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        let life = Life {
-            start: now.min(now.saturating_add(expires_in_seconds)),
-            end: now.saturating_add(expires_in_seconds),
-        };
+        let end = now.saturating_add(expires_in_seconds);
+        let life = Life { start: now.min(end), end };
         self.change(|state| {
             let (record, token) = tokens::issue(state, &self.inner.signer, name.to_owned(), roles, life);
             state.tokens.push(Record { told: true, ..record });
@@ -103,7 +103,7 @@ impl Central {
         })
     }
 
-    /// Whether this bearer is let in now, for whatever little. Changes nothing.
+    /// Whether this bearer is let in now, for whatever little. One of another issuer counts as sent.
     pub fn token_works(&self, token: &str) -> bool {
         let now = self.now();
         self.change(|state| Identity::of_bearer(state, &self.inner.signer, token, now).is_ok())
@@ -119,7 +119,7 @@ impl Central {
         let now = self.now();
         self.change(|state| {
             let has_role =
-                |record: &Record| record.roles.iter().any(|role| role != "None" && state.roles.contains_key(role));
+                |record: &Record| record.roles.iter().any(|role| role != state::NONE && state.roles.contains_key(role));
             let is_live = |record: &&Record| !record.revoked && now <= record.expiration && has_role(record);
             state.tokens.iter().filter(|record| record.name == name).filter(is_live).count()
         })
@@ -150,9 +150,13 @@ impl Central {
     /// Takes tokens of this issuer in exchange for ones that live so many seconds; a configuration that was there is
     /// replaced. Returns the id of the configuration.
     pub fn add_machine_access(&self, issuer: &str, seconds: i64, mappings: &[Mapping]) -> String {
-        let access = MachineAccess::new(issuer, seconds, mappings.to_vec());
+        self.put_machine_access(MachineAccess::new(issuer, seconds, mappings.to_vec()))
+    }
+
+    /// The same with all that can be configured.
+    pub fn put_machine_access(&self, access: MachineAccess) -> String {
         let id = access.id.clone();
-        self.delete_machine_access(issuer);
+        self.delete_machine_access(&access.issuer);
         self.change(|state| state.machine_access.push(access));
         id
     }
@@ -175,7 +179,7 @@ impl System for Central {
     fn answer(&self, request: &Request) -> Answer {
         let mut state = self.state();
         let Ok(path) = percent_decode_str(&request.path).decode_utf8() else {
-            return Refusal::no_such_path().answer(&state);
+            return Refusal::no_such_path().answer(state.release, state.spacing);
         };
         let own = path.strip_prefix(identity_provider::PATH).and_then(|path| self.inner.signer.provider.answer(path));
         own.unwrap_or_else(|| {
@@ -183,12 +187,20 @@ impl System for Central {
         })
     }
 
-    fn control(&self, _action: &str, _arguments: &Value) -> Option<Answer> {
-        None
+    fn control(&self, action: &str, arguments: &Value) -> Option<Answer> {
+        control::answer(self, action, arguments)
     }
 
     fn latency(&self) -> Duration {
         self.state().latency
+    }
+
+    fn certificate(&self) -> Certificate {
+        self.state().certificate
+    }
+
+    fn refuses_plain_http(&self) -> bool {
+        true
     }
 
     fn date(&self) -> Option<String> {
@@ -205,4 +217,9 @@ impl System for Central {
             record.told = true;
         }
     }
+}
+
+/// Any refusal in Central's shape.
+pub(crate) fn refusal(code: u8, message: &str) -> Answer {
+    Refusal::new(Code::of(code), message).answer(state::CURRENT, Spacing::of(0))
 }

@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
+use crate::control::with_answer;
 use crate::exchange::Answer;
-use crate::jwt::signed;
+use crate::jwt::{signed, unsigned};
 use crate::random;
 use crate::signing::{Algorithm, SigningKey};
 
@@ -71,8 +73,24 @@ impl IdentityProvider {
             claims: claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             key_id: KeyId::Right,
             is_forged: false,
+            is_unsigned: false,
             algorithm: Algorithm::Rs256,
         }
+    }
+
+    /// A token as the control endpoint describes it.
+    pub(crate) fn control(&self, arguments: &Value) -> Answer {
+        with_answer(arguments, |wanted: Wanted| {
+            let mut token =
+                wanted.flaw.map_or_else(|| self.token(&wanted.subject), |flaw| flaw.of(self.token(&wanted.subject)));
+            for (name, value) in wanted.claims {
+                token = token.claim(&name, value);
+            }
+            match token.sign() {
+                Ok(token) => Answer::json(200, &json!({ "issuer": self.issuer(), "token": token })),
+                Err(error) => Answer::json(500, &json!({ "error": error.to_string() })),
+            }
+        })
     }
 }
 
@@ -84,6 +102,7 @@ pub struct ExternalToken {
     claims: Map<String, Value>,
     key_id: KeyId,
     is_forged: bool,
+    is_unsigned: bool,
     algorithm: Algorithm,
 }
 
@@ -132,6 +151,12 @@ impl ExternalToken {
         self
     }
 
+    /// With the algorithm `none`, and no signature.
+    pub fn unsigned(mut self) -> Self {
+        self.is_unsigned = true;
+        self
+    }
+
     /// The token itself. It fails only if no key can be made.
     pub fn sign(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
         let stranger = if self.is_forged { Some(SigningKey::stranger()?) } else { None };
@@ -141,8 +166,43 @@ impl ExternalToken {
             KeyId::Unknown => header["kid"] = json!("unknown"),
             KeyId::None => {}
         }
+        if self.is_unsigned {
+            header["alg"] = json!("none");
+            return Ok(unsigned(&header, &Value::Object(self.claims.clone())));
+        }
         let key = stranger.as_deref().unwrap_or(&self.provider.inner.key);
         Ok(signed(key, self.algorithm, &header, &Value::Object(self.claims.clone())))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    subject: String,
+    #[serde(default)]
+    claims: Map<String, Value>,
+    flaw: Option<Flaw>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Flaw {
+    Expired,
+    WrongKey,
+    UnknownKid,
+    NoKid,
+    Unsigned,
+}
+
+impl Flaw {
+    fn of(self, token: ExternalToken) -> ExternalToken {
+        match self {
+            Self::Expired => token.expired(),
+            Self::WrongKey => token.with_wrong_key(),
+            Self::UnknownKid => token.with_unknown_key_id(),
+            Self::NoKid => token.without_key_id(),
+            Self::Unsigned => token.unsigned(),
+        }
     }
 }
 

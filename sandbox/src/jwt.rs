@@ -1,7 +1,9 @@
 //! JWTs with an RSA signature: how any is made and taken apart.
 
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use base64::alphabet::URL_SAFE;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::signing::{Algorithm, SigningKey};
@@ -30,7 +32,18 @@ impl<'t> Jwt<'t> {
 }
 
 pub(crate) fn signed(key: &SigningKey, algorithm: Algorithm, header: &Value, claims: &Value) -> String {
-    let signed = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
+    let signed = parts(header, claims);
     let signature = key.sign(algorithm, signed.as_bytes());
     format!("{signed}.{}", BASE64.encode(signature))
 }
+
+pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
+    format!("{}.", parts(header, claims))
+}
+
+fn parts(header: &Value, claims: &Value) -> String {
+    format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()))
+}
+
+/// Like the libraries of the servers, it does not mind bits behind the last whole byte.
+const BASE64: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));

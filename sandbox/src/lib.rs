@@ -38,6 +38,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use crate::central::Central;
+pub use crate::certificates::Certificate;
 pub use crate::clock::Clock;
 pub use crate::faults::{Fault, Faults};
 pub use crate::identity_provider::{ExternalToken, IdentityProvider};
@@ -195,6 +196,14 @@ trait System: Send + Sync {
     fn latency(&self) -> Duration {
         Duration::ZERO
     }
+    /// What it shows of itself to new connections.
+    fn certificate(&self) -> Certificate {
+        Certificate::Good
+    }
+    /// Whether it answers plain HTTP at its port with TLS.
+    fn refuses_plain_http(&self) -> bool {
+        false
+    }
     /// What the header `Date` says; `None`: there is no such header.
     fn date(&self) -> Option<String> {
         None
@@ -229,9 +238,9 @@ impl Ports {
     }
 
     fn lead_to(self, system: Arc<dyn System>, certificates: &Certificates) -> [Door; 2] {
-        let acceptor = certificates.acceptor.clone();
+        let acceptors = certificates.acceptors.clone();
         [
-            Door { listener: self.tls, tls: Some(acceptor), system: Arc::clone(&system) },
+            Door { listener: self.tls, tls: Some(acceptors), system: Arc::clone(&system) },
             Door { listener: self.plain, tls: None, system },
         ]
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 
-use super::state::State;
+use super::state::{Release, State};
 use crate::exchange::Answer;
 
 /// A status of gRPC and a text: what becomes the body of a refusal.
@@ -22,8 +22,10 @@ pub(crate) enum Code {
     InvalidArgument = 3,
     NotFound = 5,
     PermissionDenied = 7,
+    ResourceExhausted = 8,
     Unimplemented = 12,
     Internal = 13,
+    Unavailable = 14,
     Unauthenticated = 16,
 }
 
@@ -34,9 +36,25 @@ impl Code {
             Self::Unauthenticated => 401,
             Self::PermissionDenied => 403,
             Self::NotFound => 404,
+            Self::ResourceExhausted => 429,
             Self::Internal => 500,
             Self::Unimplemented => 501,
+            Self::Unavailable => 503,
         }
+    }
+
+    /// What is not known counts as an internal error.
+    pub(crate) fn of(number: u8) -> Self {
+        let known = [
+            Self::InvalidArgument,
+            Self::NotFound,
+            Self::PermissionDenied,
+            Self::ResourceExhausted,
+            Self::Unimplemented,
+            Self::Unavailable,
+            Self::Unauthenticated,
+        ];
+        known.into_iter().find(|code| *code as u8 == number).unwrap_or(Self::Internal)
     }
 }
 
@@ -67,14 +85,15 @@ impl Refusal {
         Self::new(Code::Unimplemented, "Method Not Allowed")
     }
 
-    pub(crate) fn answer(&self, state: &State) -> Answer {
+    /// The release decides the order of the keys.
+    pub(crate) fn answer(&self, release: Release, spacing: Spacing) -> Answer {
         let (code, message) = (self.code as u8, &self.message);
-        let body = if state.release < (4, 6, 0) {
+        let body = if release < (4, 6, 0) {
             json!({ "error": message, "code": code, "message": message, "details": [] })
         } else {
             json!({ "code": code, "message": message, "details": [], "error": message })
         };
-        let answer = with_headers(Answer::text(self.code.status(), JSON, state.spacing.write(&body)));
+        let answer = with_headers(Answer::text(self.code.status(), JSON, spacing.write(&body)));
         match self.code {
             Code::Unauthenticated => answer.header("www-authenticate", message),
             _ => answer,

@@ -18,7 +18,7 @@ pub(crate) fn answer(state: &mut State, signer: &Signer, request: &Request, path
         .any(|(name, _)| name == "pretty");
     match respond(state, signer, request, path, now) {
         Ok(body) => answers::ok(state, &body, is_pretty),
-        Err(refusal) => refusal.answer(state),
+        Err(refusal) => refusal.answer(state.release, state.spacing),
     }
 }
 
@@ -38,16 +38,16 @@ enum Endpoint<'p> {
 impl<'p> Endpoint<'p> {
     /// An id may be empty, and may be the name of another call.
     fn find(method: &Method, path: &'p str, release: Release) -> Result<Self, Refusal> {
-        let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
+        let segments: Vec<_> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
         let [get, post, patch] = [Method::GET, Method::POST, Method::PATCH].map(|expected| *method == expected);
-        let has_exchange = release >= (4, 3, 0);
+        let is_since_4_3 = release >= (4, 3, 0);
         let (endpoint, is_right) = match segments.as_slice() {
             ["v1", "apitokens"] => (Self::List, get),
             ["v1", "apitokens", "generate"] if post => (Self::Generate, true),
-            ["v1", "apitokens", "generate", "allowed-roles"] if has_exchange => (Self::AllowedRoles, get),
+            ["v1", "apitokens", "generate", "allowed-roles"] if is_since_4_3 => (Self::AllowedRoles, get),
             ["v1", "apitokens", "revoke", id] => (Self::Revoke(id), patch),
             ["v1", "apitokens", id] => (Self::Get(id), get),
-            ["v1", "auth", "m2m", "exchange"] if has_exchange => (Self::Exchange, post),
+            ["v1", "auth", "m2m", "exchange"] if is_since_4_3 => (Self::Exchange, post),
             ["v1", "auth", "status"] => (Self::Status, get),
             ["v1", "ping"] => (Self::Ping, get),
             ["v1", "metadata"] => (Self::Metadata, get),

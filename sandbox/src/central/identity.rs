@@ -96,7 +96,7 @@ impl Identity {
     }
 
     fn of_machine(state: &State, access: &MachineAccess, claims: &Map<String, Value>) -> Result<Self, Refusal> {
-        let user = &claims["external_user"];
+        let user = claims.get("external_user").unwrap_or(&Value::Null);
         let text = |name: &str| user[name].as_str().unwrap_or_default().to_owned();
         let attributes = machine::attributes(&user["Attributes"]);
         let names = machine::mapped_roles(access, &attributes);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::answers::Spacing;
+use crate::certificates::Certificate;
 use crate::random;
 
 /// A Central with all its switches. Times are in seconds since the epoch.
@@ -35,6 +36,8 @@ pub struct State {
     pub date_skew: i64,
     /// How long every answer takes. Concurrent requests wait side by side.
     pub latency: Duration,
+    /// What the server shows of itself to new connections.
+    pub certificate: Certificate,
     /// How the JSON is spaced; another way in every sandbox.
     pub spacing: Spacing,
     pub(crate) admin_password: String,
@@ -158,6 +161,7 @@ impl State {
             expiration_shift: 0,
             date_skew: 0,
             latency: Duration::ZERO,
+            certificate: Certificate::Good,
             spacing: Spacing::of(random::bytes::<1>()[0]),
             admin_password: random::text::<18>(),
             revocations: BTreeSet::new(),
@@ -288,7 +292,7 @@ fn default_roles() -> BTreeMap<String, Role> {
 pub const UNRESTRICTED: &str = "Unrestricted";
 /// The role that allows nothing.
 pub(crate) const NONE: &str = "None";
-const CURRENT: Release = (4, 12, 0);
+pub(crate) const CURRENT: Release = (4, 12, 0);
 const RETENTION: i64 = 24 * 3600;
 const RESOURCES: [&str; 24] = [
     "Access",

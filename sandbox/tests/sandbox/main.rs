@@ -3,6 +3,14 @@
 #[cfg(test)]
 mod central;
 #[cfg(test)]
+mod central_access;
+#[cfg(test)]
+mod central_exchange;
+#[cfg(test)]
+mod central_faults;
+#[cfg(test)]
+mod central_lives;
+#[cfg(test)]
 mod central_tokens;
 #[cfg(test)]
 mod common;

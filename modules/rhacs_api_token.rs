@@ -3,13 +3,16 @@
 mod lifetime;
 mod token;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::Connection;
-use tokensmith::rotation::{Destination, HandOver, Naming, Place, Policy, Reason, Rotate, Rotation, Subject, Trace};
+use tokensmith::jwt::Claims;
+use tokensmith::rotation::{
+    Destination, HandOver, Naming, Note, Overlap as _, Place, Policy, Reason, Rotate, Rotation, Subject, Trace,
+};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::rhacs::{self, ApiToken, Central, Status};
@@ -57,8 +60,9 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     let job = Job { task, options: &options, central: &central, place: &place, wanted: &wanted };
     match options.state {
         State::Absent => job.revoke().await,
-        State::Present if !place.lasts() => job.exists().await,
-        State::Present | State::Rotated => job.rotate().await,
+        State::Present | State::Rotated if place.lasts() => job.rotate(Vec::new()).await,
+        State::Present => job.exists().await,
+        State::Rotated => job.rotate(job.living().await?).await,
     }
 }
 
@@ -89,17 +93,17 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// A token that works and is not about to end is in its place.
-    async fn rotate(&self) -> Result<Outcome> {
-        let Job { options, central, place, .. } = self;
-        let system =
-            KeptToken::new(self.task, central, self.wanted, &options.expiration, options.connection.request_timeout);
+    /// A token that works and is not about to end is in its place. Where there is none to look into, `others` are those of the same name: who uses them is
+    /// not known, so they are left alone.
+    async fn rotate(&self, others: Vec<ApiToken>) -> Result<Outcome> {
+        let Job { options, place, .. } = self;
+        let system = self.system();
         let policy = Policy {
             force: options.state == State::Rotated,
             renew_before: Some(options.renew_before.delta()),
             max_age: None,
         };
-        let subject = Subject { server: central.address(), object: options.name.clone() };
+        let subject = self.subject();
         let rotate = Rotate {
             system: &system,
             place: *place,
@@ -107,70 +111,149 @@ impl Job<'_> {
             subject: &subject,
             check_mode: self.task.check_mode,
         };
-        let rotation = rotate.overlap(options.overlap.delta()).await?;
+        let mut rotation = rotate.overlap(options.overlap.delta()).await?;
+        if self.task.check_mode && rotation.issued {
+            self.check_generation().await?;
+        }
+        if rotation.reason == Reason::Missing && !others.is_empty() {
+            rotation.reason = Reason::Expiring;
+        }
+        rotation.left.extend(others.into_iter().map(|token| token.id));
         self.warn_of_early_ends(&rotation);
         Ok(self.rotated(rotation, &system))
     }
 
+    /// What would keep a run from generating a token, as far as it can be asked.
+    async fn check_generation(&self) -> Result<()> {
+        self.options.expiration.from(self.central.now().await?)?;
+        let Some(allowed) = self.central.allowed_roles().await? else { return Ok(()) };
+        let is_missing = |role: &&String| *role != NO_ROLE && !allowed.contains(role);
+        let missing: Vec<&str> = self.wanted.roles.iter().filter(is_missing).map(String::as_str).collect();
+        if !missing.is_empty() {
+            bail!(
+                "Central would not put these roles into a token for this credential: {}; they do not exist (names are case-sensitive), or they \
+                 allow more than the credential",
+                missing.join(", ")
+            );
+        }
+        Ok(())
+    }
+
     /// There is no place to look into. Whether a token of this name and these roles exists is all that can be said.
     async fn exists(&self) -> Result<Outcome> {
-        let now = Utc::now() + self.central.clock_offset();
+        let living = self.living().await?;
+        let now = self.central.now().await?;
         let margin = self.options.renew_before.delta();
-        let mut living = self.living().await?;
-        living.sort_by_key(|token| token.expiration);
-        match living.pop() {
+        match living.iter().max_by_key(|token| token.expiration) {
             Some(newest) if newest.expiration - now > margin => {
                 let mut returned = self.returned(Reason::Valid);
-                self.describe(&mut returned, &newest);
+                returned["id"] = json!(newest.id);
+                returned["expires_at"] = json!(timestamp(self.by_our_clock(newest.expiration)));
                 Ok(Outcome::new(&returned))
             }
-            _ => self.rotate().await,
+            _ => self.rotate(living).await,
         }
     }
 
     /// The token is revoked, which is proven, and nothing of it is left in its place.
     async fn revoke(&self) -> Result<Outcome> {
         let holding = self.place.look().await?;
-        let ids: Vec<String> = match holding.token.as_ref().and_then(rhacs::id_of) {
+        let mut ids: Vec<String> = match holding.token.as_ref().and_then(rhacs::id_of) {
             Some(id) => vec![id],
             None => self.one_or_all(self.living().await?)?,
         };
-        let mut revive_until: Option<DateTime<Utc>> = None;
-        let mut revoked = Vec::new();
+        if let Some(note) = &holding.note {
+            ids.extend(self.left_alive(note).await?);
+        }
+        // Whoever ends itself can end no other behind it.
+        ids.sort_by_key(|id| self.central.acts_as(id));
+        let mut revocations = Revocations::default();
         for id in ids {
-            let Some(record) = self.central.token(&id).await? else { continue };
-            if record.revoked || self.task.check_mode {
-                revoked.extend(Some(id).filter(|_| !record.revoked));
-                continue;
+            if let Err(error) = self.revoke_one(id, &mut revocations).await {
+                return Ok(self.revoked(revocations, false).failed(error));
             }
-            self.central.revoke(&id).await?;
-            revive_until = revive_until.max(Some(record.expiration));
-            revoked.push(id);
         }
-        if !self.task.check_mode
-            && let Some(token) = &holding.token
-        {
-            self.prove_dead(token).await?;
-        }
+        let is_first = !revocations.ids.is_empty();
+        let is_alive = match &holding.token {
+            Some(token) if !(self.task.check_mode && is_first) => self.is_alive(token).await,
+            _ => Ok(None),
+        };
+        let alive = match is_alive {
+            Ok(Some(_)) if is_first => {
+                Err(anyhow!("Central says that the token is revoked, and accepts it all the same; run the task again"))
+            }
+            alive => alive.context("that the token is dead could not be proven"),
+        };
+        let alive = match alive {
+            Ok(alive) => alive,
+            Err(error) => return Ok(self.revoked(revocations, false).failed(error)),
+        };
         let removed = match (self.task.check_mode, self.place.file()) {
             (true, _) | (_, None) => holding.token.is_some(),
             (false, Some(_)) => {
                 self.place.remove().await.context("the token is revoked, but it could not be taken out of the file")?
             }
         };
-        let reason = if revoked.is_empty() { Reason::Missing } else { Reason::Forced };
-        let mut returned = self.returned(reason);
-        returned["may_revive_until"] = json!(revive_until.map(timestamp));
-        let before = json!({ "tokens": &revoked });
-        returned["revoked"] = json!(revoked);
-        let changed = removed || returned["revoked"] != json!([]);
-        Ok(Outcome::new(&returned).changed(changed).diff(&before, &json!({ "tokens": [] })))
+        let outcome = self.revoked(revocations, removed);
+        Ok(match alive {
+            None => outcome,
+            Some(end) => outcome.failed(anyhow!(
+                "Central does not know the token any more and accepts it until {end}: it was revoked before, and came back to life when Central was \
+                 restarted; nothing but the deletion of its roles stops it earlier"
+            )),
+        })
+    }
+
+    async fn revoke_one(&self, id: String, revocations: &mut Revocations) -> Result<()> {
+        let record = self.central.token(&id).await?.filter(|record| !record.revoked);
+        let Some(record) = record.filter(|_| !revocations.ids.contains(&id)) else { return Ok(()) };
+        if !self.task.check_mode {
+            self.central.revoke(&id).await.with_context(|| format!("the token {id} could not be revoked"))?;
+        }
+        revocations.revive_until = revocations.revive_until.max(Some(self.by_our_clock(record.expiration)));
+        revocations.ids.push(id);
+        Ok(())
+    }
+
+    /// When the token ends that Central still accepts. `None`: it does not.
+    async fn is_alive(&self, token: &Secret) -> Result<Option<String>> {
+        match self.central.status(token).await? {
+            Status::Refused(_) => Ok(None),
+            Status::Accepted(_) => {
+                let end = Claims::of(token).and_then(|claims| claims.expires_at());
+                Ok(Some(end.map_or_else(|| "its end".to_owned(), |end| timestamp(self.by_our_clock(end)))))
+            }
+        }
+    }
+
+    /// Tokens of earlier runs that a later one was to revoke, and those that nobody was given.
+    async fn left_alive(&self, note: &Note) -> Result<Vec<String>> {
+        let Subject { server, object } = self.subject();
+        if note.server != Some(server) {
+            return Ok(Vec::new());
+        }
+        let next = note.next.as_ref().and_then(|next| next.id.clone());
+        let mut ids: Vec<String> = note.retiring.iter().map(|old| old.id.clone()).chain(next).collect();
+        if let Some(since) = note.under_way_since.filter(|_| note.object == Some(object)) {
+            ids.extend(self.system().orphans(since).await?);
+        }
+        Ok(ids)
+    }
+
+    fn revoked(&self, revocations: Revocations, removed: bool) -> Outcome {
+        let Revocations { ids, revive_until } = revocations;
+        let mut returned = self.returned(if ids.is_empty() { Reason::Missing } else { Reason::Forced });
+        let changed = removed || !ids.is_empty();
+        let before = json!({ "tokens": &ids });
+        returned["revoked"] = json!(ids);
+        returned["may_revive_until"] = json!(revive_until.filter(|_| !self.task.check_mode).map(timestamp));
+        Outcome::new(&returned).changed(changed).diff(&before, &json!({ "tokens": [] }))
     }
 
     /// Tokens of this name and these roles that may still be accepted.
     async fn living(&self) -> Result<Vec<ApiToken>> {
         let mut tokens = self.central.tokens(Some(false)).await?;
-        let now = Utc::now() + self.central.clock_offset();
+        let now = self.central.now().await?;
         tokens.retain(|token| self.wanted.is_met_by(token) && token.is_live(now));
         Ok(tokens)
     }
@@ -187,20 +270,6 @@ impl Job<'_> {
             );
         }
         Ok(ids)
-    }
-
-    async fn prove_dead(&self, token: &Secret) -> Result<()> {
-        match self
-            .central
-            .status(token)
-            .await
-            .context("the token is revoked, but that it is dead could not be proven")?
-        {
-            Status::Refused(_) => Ok(()),
-            Status::Accepted(_) => {
-                bail!("Central says that the token is revoked, and accepts it all the same; run the task again")
-            }
-        }
     }
 
     fn warn_of_early_ends(&self, rotation: &Rotation) {
@@ -247,6 +316,7 @@ impl Job<'_> {
             "reason": reason,
             "name": self.wanted.name,
             "roles": self.wanted.roles,
+            "role": self.wanted.only_role(),
             "generated": false,
             "revoked": [],
             "still_valid": [],
@@ -258,10 +328,26 @@ impl Job<'_> {
         returned
     }
 
-    fn describe(&self, returned: &mut Value, token: &ApiToken) {
-        returned["id"] = json!(token.id);
-        returned["expires_at"] = json!(timestamp(token.expiration - self.central.clock_offset()));
+    fn system(&self) -> KeptToken<'_> {
+        let Options { expiration, connection, .. } = self.options;
+        KeptToken::new(self.task, self.central, self.wanted, expiration, connection.request_timeout)
     }
+
+    fn subject(&self) -> Subject {
+        Subject { server: self.central.address(), object: self.options.name.clone() }
+    }
+
+    fn by_our_clock(&self, time: DateTime<Utc>) -> DateTime<Utc> {
+        time - self.central.clock_offset()
+    }
+}
+
+/// What was revoked, or in check mode would be.
+#[derive(Default)]
+struct Revocations {
+    ids: Vec<String>,
+    /// When the last of them ends.
+    revive_until: Option<DateTime<Utc>>,
 }
 
 fn for_diff(token: Option<&Trace>) -> Value {

@@ -23,6 +23,14 @@ impl Wanted {
     pub(super) fn is_met_by(&self, token: &ApiToken) -> bool {
         token.name == self.name && token.has_roles(&self.roles)
     }
+
+    /// As Central has it in its records: nothing where there are several.
+    pub(super) fn only_role(&self) -> Option<&str> {
+        match &self.roles[..] {
+            [role] => Some(role),
+            _ => None,
+        }
+    }
 }
 
 pub(super) struct KeptToken<'a> {
@@ -64,6 +72,11 @@ impl<'a> KeptToken<'a> {
         time - self.central.clock_offset()
     }
 
+    async fn accepts(&self, token: &Secret, id: &str) -> Result<bool, RhacsError> {
+        let status = self.central.status(token).await?;
+        Ok(status == Status::Accepted(user_of(id)))
+    }
+
     /// Old releases ignore the end that is asked for, and a proxy may answer anything.
     async fn checked(&self, generated: Generated, end: DateTime<Utc>) -> Result<Token, TokenError> {
         let Generated { secret, token } = generated;
@@ -94,11 +107,15 @@ impl System for KeptToken<'_> {
     type Error = TokenError;
 
     async fn look(&self, held: Option<&Secret>, _note: Option<&Note>) -> Result<Standing, TokenError> {
-        let Some(id) = held.and_then(rhacs::id_of) else { return Ok(Standing::default()) };
+        let Some((held, id)) = held.and_then(|held| Some((held, rhacs::id_of(held)?))) else {
+            return Ok(Standing::default());
+        };
         let Some(record) = self.central.token(&id).await? else { return Ok(Standing::default()) };
         self.remember(&record);
+        let is_live = record.is_live(self.central.now().await?);
         Ok(Standing {
-            works: record.is_live(Utc::now() + self.central.clock_offset()),
+            // A record tells neither that the token beside it is whole, nor that its roles still exist.
+            works: is_live && self.accepts(held, &record.id).await?,
             has_drifted: !self.wanted.is_met_by(&record),
             issued_at: Some(self.by_our_clock(record.issued_at)),
             expires_at: Some(self.by_our_clock(record.expiration)),
@@ -108,7 +125,7 @@ impl System for KeptToken<'_> {
     }
 
     async fn issue(&self) -> Result<Token, TokenError> {
-        let now = Utc::now() + self.central.clock_offset();
+        let now = self.central.now().await.map_err(TokenError::NotAsked)?;
         let end = self.expiration.from(now).map_err(TokenError::Expiration)?;
         let generated = self.central.generate(&self.wanted.name, &self.wanted.roles, end).await?;
         self.task.learn(&generated.secret);
@@ -117,7 +134,7 @@ impl System for KeptToken<'_> {
     }
 
     async fn prove(&self, token: &Secret) -> Result<Proof, TokenError> {
-        let expected = format!("auth-token:{}", rhacs::id_of(token).unwrap_or_default());
+        let expected = user_of(&rhacs::id_of(token).unwrap_or_default());
         Ok(match self.central.status(token).await? {
             Status::Accepted(user) if user == expected => {
                 self.proven.replace(Some(token.clone()));
@@ -153,6 +170,11 @@ impl Overlap for KeptToken<'_> {
     }
 }
 
+/// As whom Central knows a caller with this token.
+fn user_of(id: &str) -> String {
+    format!("auth-token:{id}")
+}
+
 /// Why there is no token.
 #[derive(Debug, Error)]
 pub(super) enum TokenError {
@@ -165,13 +187,15 @@ pub(super) enum TokenError {
     )]
     NotAsAskedAndAlive { why: String, id: String, error: RhacsError },
     #[error(transparent)]
+    NotAsked(RhacsError),
+    #[error(transparent)]
     Rhacs(#[from] RhacsError),
 }
 
 impl SystemError for TokenError {
     fn may_have_acted(&self) -> bool {
         match self {
-            Self::Expiration(_) | Self::NotAsAsked { .. } => false,
+            Self::Expiration(_) | Self::NotAsked(_) | Self::NotAsAsked { .. } => false,
             Self::NotAsAskedAndAlive { .. } => true,
             Self::Rhacs(error) => error.may_have_acted(),
         }

@@ -24,7 +24,7 @@ pub struct Central {
     client: Client,
     base: Url,
     credential: RefCell<Credential>,
-    clock_offset: Cell<TimeDelta>,
+    clock_offset: Cell<Option<TimeDelta>>,
 }
 
 /// Who calls.
@@ -151,7 +151,15 @@ impl Central {
 
     /// How far Central's clock is ahead of ours, as its last answer says. Zero while less than two seconds: dates have whole ones.
     pub fn clock_offset(&self) -> TimeDelta {
-        self.clock_offset.get()
+        self.clock_offset.get().unwrap_or_default()
+    }
+
+    /// What time it is by Central's clock, which is asked for where no answer has told it yet.
+    pub async fn now(&self) -> Result<DateTime<Utc>, RhacsError> {
+        if self.clock_offset.get().is_none() {
+            self.expect::<Pong>(&Request::get(self.url(&["v1", "ping"]))).await?;
+        }
+        Ok(Utc::now() + self.clock_offset())
     }
 
     /// Calls from now on with another credential: where a token was rotated by itself, its successor ends it.
@@ -227,7 +235,7 @@ impl Central {
         let request = Request::get(self.url(&["v1", "auth", "status"])).bearer(token)?;
         match self.expect::<AuthStatus>(&request).await {
             Ok(status) => Ok(Status::Accepted(status.user_id)),
-            Err(RhacsError::Refused(refusal)) if refusal.cause == Cause::BadCredential => {
+            Err(RhacsError::Refused(refusal)) if refusal.is_of_credential() => {
                 Ok(Status::Refused(refusal.said().to_owned()))
             }
             Err(error) => Err(error),
@@ -255,13 +263,21 @@ impl Central {
         let answer = self.client.send(request).await?;
         if let Some(date) = answer.header("date").and_then(|date| DateTime::parse_from_rfc2822(date).ok()) {
             let offset = date.to_utc() - Utc::now();
-            self.clock_offset.set(if offset.abs() < NOTABLE_OFFSET { TimeDelta::zero() } else { offset });
+            self.clock_offset.set(Some(if offset.abs() < NOTABLE_OFFSET { TimeDelta::zero() } else { offset }));
         }
         Ok(answer)
     }
 
+    /// Central does not say why it takes no credential; that it has ended, it says itself.
     fn refused(&self, answer: &Answer) -> RhacsError {
-        Refusal::of(answer).map_or_else(|| answer.unexpected(why_unexpected(answer.status())).into(), RhacsError::from)
+        let Some(mut refusal) = Refusal::of(answer) else {
+            return answer.unexpected(why_unexpected(answer.status())).into();
+        };
+        if let (Cause::BadCredential, Credential::Token(token)) = (refusal.cause, &*self.credential.borrow()) {
+            let end = Claims::of(token).and_then(|claims| claims.expires_at());
+            refusal.ended = end.filter(|end| *end <= Utc::now() + self.clock_offset());
+        }
+        refusal.into()
     }
 
     fn authorized(&self, request: Request) -> Result<Request, HttpError> {
@@ -295,7 +311,7 @@ impl ApiToken {
 
 /// The id of a token, which stands in the token itself.
 pub fn id_of(token: &Secret) -> Option<String> {
-    Claims::of(token)?.jti
+    Claims::of(token)?.jti.filter(|id| !id.is_empty())
 }
 
 fn sorted(roles: &[String]) -> Vec<&str> {
@@ -339,6 +355,9 @@ struct AuthStatus {
     #[serde(default)]
     user_id: String,
 }
+
+#[derive(Deserialize)]
+struct Pong {}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
-use tokensmith_sandbox::{Central, Sandbox};
+use tokensmith_sandbox::{Central, Fault, Sandbox};
 
 use crate::executable::{self, Run};
 
@@ -28,6 +28,29 @@ impl RhacsScene {
     /// Central.
     pub fn central(&self) -> &Central {
         self.sandbox.central()
+    }
+
+    /// A fault from now on.
+    pub fn fault(&self, fault: Fault) {
+        self.sandbox.faults().add(fault);
+    }
+
+    /// Methods and paths of the requests so far.
+    pub fn requests(&self) -> Vec<String> {
+        let requests = self.sandbox.records().all();
+        requests.iter().map(|request| format!("{} {}", request.method, request.path)).collect()
+    }
+
+    /// The same, of those that changed something, or tried to.
+    pub fn writes(&self) -> Vec<String> {
+        self.requests().into_iter().filter(|request| !request.starts_with("GET")).collect()
+    }
+
+    /// A token of that name and the role of pipelines: its id, and itself.
+    pub fn issue(&self, name: &str, seconds: i64) -> (String, String) {
+        let token = self.central().issue_token(name, &[ROLE], seconds);
+        let id = self.central().tokens().pop().expect("the token has a record").id;
+        (id, token)
     }
 
     /// A path in the scene's folder.
@@ -64,7 +87,7 @@ impl RhacsScene {
 
     /// The options of such a task.
     pub fn api_token_options(&self, options: Value) -> Value {
-        let mut all = json!({ "name": "ci", "role": "Continuous Integration" });
+        let mut all = json!({ "name": "ci", "role": ROLE });
         if let (Value::Object(all), Value::Object(options)) = (&mut all, options) {
             all.extend(options);
         }
@@ -78,5 +101,7 @@ impl Default for RhacsScene {
     }
 }
 
+/// The role of pipelines, which allows nothing about tokens.
+pub const ROLE: &str = "Continuous Integration";
 /// Seconds of a day.
 pub const DAY: i64 = 86_400;

@@ -3,8 +3,10 @@
 //! All come in one shape, with a number of gRPC and a sentence. Neither the number nor the status tells enough: 400 is an unknown id as well as a bad
 //! credential, and 500 is also a token that is gone.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{Revocation, RhacsError};
@@ -15,6 +17,7 @@ use crate::http::Answer;
 pub struct Refusal {
     /// What it means.
     pub cause: Cause,
+    pub(super) ended: Option<DateTime<Utc>>,
     status: u16,
     said: String,
 }
@@ -78,20 +81,41 @@ impl Refusal {
             // Whether anything was done is not known.
             _ => return None,
         };
-        Some(Self { cause, status, said })
+        Some(Self { cause, ended: None, status, said })
     }
 
     /// Central's own sentence.
     pub fn said(&self) -> &str {
         &self.said
     }
+
+    /// In one line. The list of an escalation has a line for each resource, in no order.
+    fn in_short(&self) -> String {
+        if self.cause == Cause::Escalation {
+            let names = self.said.split("resource=").skip(1).filter_map(|line| line.split(',').next());
+            let names: BTreeSet<&str> = names.collect();
+            return format!("not authorized for {}", Vec::from_iter(names).join(", "));
+        }
+        let words = self.said.split_whitespace().collect::<Vec<_>>().join(" ");
+        match words.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!("{}…", &words[..end]),
+            None => words,
+        }
+    }
+
+    /// Whether it is the credential that is not accepted, whatever was asked for.
+    pub(super) fn is_of_credential(&self) -> bool {
+        matches!(self.cause, Cause::BadCredential | Cause::NoValidRole)
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The list of an escalation has many lines.
-        let said = self.said.split_whitespace().collect::<Vec<_>>().join(" ");
-        write!(formatter, "{} (Central said: {} {said})", self.cause.sentence(), self.status)
+        match self.ended {
+            Some(end) => write!(formatter, "the credential is not accepted: it ended at {end}; get a new one")?,
+            None => formatter.write_str(self.cause.sentence())?,
+        }
+        write!(formatter, " (Central said: {} {})", self.status, self.in_short())
     }
 }
 
@@ -153,7 +177,7 @@ pub(super) fn of_exchange(answer: &Answer) -> Option<RhacsError> {
         400 if said.starts_with("creating claims") => Cause::NoOidcToken,
         _ => return None,
     };
-    Some(Refusal { cause, status: answer.status(), said }.into())
+    Some(Refusal { cause, ended: None, status: answer.status(), said }.into())
 }
 
 fn said(answer: &Answer) -> String {
@@ -167,3 +191,6 @@ struct ErrorBody {
     message: String,
     error: String,
 }
+
+/// How much of Central's words is shown, in characters.
+const LONGEST: usize = 300;

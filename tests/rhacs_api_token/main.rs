@@ -1,0 +1,27 @@
+//! rhacs_api_token against the sandbox: what it does, in which order, what it says, and what it leaves alone.
+
+mod absence;
+mod refusals;
+mod rotation;
+mod scenario;
+
+use serde_json::json;
+use tokensmith_tests::rhacs::RhacsScene;
+use tokensmith_tests::scene::{mode, read};
+
+#[test]
+fn a_token_is_generated_proven_and_handed_over_and_then_left_alone() {
+    let scene = RhacsScene::new();
+    let dest = scene.path("token");
+    let options = json!({ "dest": dest });
+    let run = scene.api_token_task(options.clone()).succeeded();
+    assert_eq!((run.text("reason"), run.changed(), &run.result["generated"]), ("missing", true, &json!(true)), "{run}");
+    assert!(scene.central().token_works(&read(&dest)));
+    assert_eq!(mode(&dest), 0o600);
+    assert!(run.result.get("token").is_none() && !run.stdout.contains(&read(&dest)));
+    assert_eq!(scene.central().live_tokens("ci"), 1);
+    let again = scene.api_token_task(options).succeeded();
+    assert_eq!((again.text("reason"), again.changed()), ("valid", false), "{again}");
+    assert_eq!(again.text("id"), run.text("id"));
+    assert_eq!(scene.central().live_tokens("ci"), 1);
+}

@@ -12,6 +12,7 @@ use tokensmith::systems::SystemError;
 use tokensmith::systems::rhacs::{self, ApiToken, Central, Credential, Generated, RhacsError, Status};
 
 use super::lifetime::Expiration;
+use super::timestamp;
 
 /// What the task asks for.
 pub(super) struct Wanted {
@@ -80,14 +81,16 @@ impl<'a> KeptToken<'a> {
     /// Old releases ignore the end that is asked for, and a proxy may answer anything.
     async fn checked(&self, generated: Generated, end: DateTime<Utc>) -> Result<Token, TokenError> {
         let Generated { secret, token } = generated;
+        let id = rhacs::id_of(&secret);
         let why = if token.expiration.timestamp() != end.timestamp() {
             Some(format!(
-                "it ends at {} and not at {end} as was asked for (Central before 4.4 ignores the end)",
-                token.expiration
+                "it ends at {} and not at {} as was asked for (Central before 4.4 ignores the end)",
+                timestamp(token.expiration),
+                timestamp(end)
             ))
         } else if !self.wanted.is_met_by(&token) {
             Some(format!("it has the name {} and the roles {}", token.name, token.roles.join(", ")))
-        } else if rhacs::id_of(&secret).as_deref() != Some(token.id.as_str()) {
+        } else if id.as_ref() != Some(&token.id) {
             Some("its id is not the one that Central names".to_owned())
         } else {
             None
@@ -96,9 +99,11 @@ impl<'a> KeptToken<'a> {
             let (issued_at, expires_at) = (self.by_our_clock(token.issued_at), self.by_our_clock(token.expiration));
             return Ok(Token { secret, id: Some(token.id), issued_at: Some(issued_at), expires_at: Some(expires_at) });
         };
-        match self.central.revoke(&token.id).await {
+        // The one that works is the one that names itself.
+        let id = id.unwrap_or(token.id);
+        match self.central.revoke(&id).await {
             Ok(_) => Err(TokenError::NotAsAsked { why }),
-            Err(error) => Err(TokenError::NotAsAskedAndAlive { why, id: token.id, error }),
+            Err(error) => Err(TokenError::NotAsAskedAndAlive { why, id, error }),
         }
     }
 }

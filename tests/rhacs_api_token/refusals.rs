@@ -69,7 +69,7 @@ fn a_token_that_central_does_not_generate_is_explained() {
         (
             "without access to Access",
             |scene| json!({ "rhacs_token": token_of(scene, &[ROLE]) }),
-            &[NOT_ALLOWED, "\"Access\""],
+            &[NOT_ALLOWED, "403 not authorized: \"READ_ACCESS\" for"],
         ),
         (
             "without write access to Integration",
@@ -102,7 +102,11 @@ fn a_token_that_central_does_not_generate_is_explained() {
         (
             "a limit without end",
             |scene| {
-                scene.fault(Fault::refusal(8, LIMITED).method("POST"));
+                let limit = json!({
+                    "fault": "answer", "status": 429, "content_type": "application/json", "retry_after": "0", "method": "POST",
+                    "body": json!({ "code": 8, "message": LIMITED, "details": [], "error": LIMITED }).to_string(),
+                });
+                scene.fault(serde_json::from_value(limit).unwrap());
                 json!({})
             },
             &["Central limits requests and nothing was changed", "429"],
@@ -149,7 +153,7 @@ fn a_token_that_central_does_not_generate_is_explained() {
         ),
         (
             "http",
-            |scene| json!({ "rhacs_host": scene.central().plain_url() }),
+            |scene| json!({ "rhacs_host": format!("http://{}", scene.central().endpoint()) }),
             &["this port speaks https; write https:// in rhacs_host"],
         ),
     ];

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
 use super::{Revocation, RhacsError};
@@ -112,7 +112,10 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ended {
-            Some(end) => write!(formatter, "the credential is not accepted: it ended at {end}; get a new one")?,
+            Some(end) => {
+                let end = end.to_rfc3339_opts(SecondsFormat::Secs, true);
+                write!(formatter, "the credential is not accepted: it ended at {end}; get a new one")?;
+            }
             None => formatter.write_str(self.cause.sentence())?,
         }
         write!(formatter, " (Central said: {} {})", self.status, self.in_short())

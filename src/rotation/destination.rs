@@ -1,5 +1,6 @@
 //! What a task says about where its token goes: a file in one of the formats, or the result alone.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -132,6 +133,26 @@ impl FileInFormat {
         Ok(content.map_or(0, |content| content.len()))
     }
 
+    /// Does work that syncs files. Where many places are at work it has a thread of its own: a busy disk takes long for each, and takes the syncs of
+    /// many together.
+    async fn wait_for_disk(
+        &self,
+        work: impl FnOnce(&Self) -> Result<(), PlaceError> + Send + 'static,
+    ) -> Result<(), PlaceError> {
+        if !Lock::are_many() {
+            return work(self);
+        }
+        let file = self.clone();
+        let ended = match tokio::task::spawn_blocking(move || work(&file)).await {
+            Ok(done) => return done,
+            Err(ended) => ended,
+        };
+        match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Err(self.place.wrong("the run ended before it was written")),
+        }
+    }
+
     /// Other programs, which know nothing of our lock, write to the same file. So it is read at the last moment, and again before it is replaced.
     fn hand_over(&self, reserved: Reserved, token: &Token) -> Result<(), PlaceError> {
         let what = HandedOver {
@@ -190,10 +211,9 @@ impl Place for Destination {
     }
 
     async fn write_note(&self, lock: &Self::Lock, note: &Note) -> Result<(), PlaceError> {
-        match (self.file(), lock) {
-            (Some(place), Some(lock)) => place.write_lasting_note(lock, note),
-            _ => Ok(()),
-        }
+        let (Some(file), Some(lock)) = (&self.0, lock) else { return Ok(()) };
+        let (lock, note) = (lock.clone(), note.clone());
+        file.wait_for_disk(move |file| file.place.write_lasting_note(&lock, &note)).await
     }
 
     async fn hand_over(
@@ -204,8 +224,12 @@ impl Place for Destination {
         note: &Note,
     ) -> Result<(), PlaceError> {
         let (Some(file), Some(lock), Some(reserved)) = (&self.0, lock, reserved) else { return Ok(()) };
-        file.hand_over(reserved, token)?;
-        file.place.write_note(lock, note)
+        let (lock, token, note) = (lock.clone(), token.clone(), note.clone());
+        let work = move |file: &FileInFormat| {
+            file.hand_over(reserved, &token)?;
+            file.place.write_note(&lock, &note)
+        };
+        file.wait_for_disk(work).await
     }
 }
 

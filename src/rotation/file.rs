@@ -8,6 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -32,9 +34,14 @@ pub struct FilePlace {
     group: Option<Gid>,
 }
 
-/// Keeps other runs away from a place until it is dropped.
-#[derive(Debug)]
+/// Keeps other runs away from a place until it is dropped, and with it its clones.
+#[derive(Debug, Clone)]
 pub struct Lock {
+    _held: Arc<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
     _file: File,
 }
 
@@ -134,7 +141,7 @@ impl FilePlace {
                 .open(&path)
                 .map_err(|error| self.cannot("its lock cannot be made beside it", &error))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
+                Ok(()) if is_still(&file, &path) => return Ok(Lock::held(file)),
                 Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LONGEST_WAIT => {
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
@@ -305,6 +312,24 @@ impl FilePlace {
     }
 }
 
+impl Lock {
+    fn held(file: File) -> Self {
+        LOCKS.fetch_add(1, Ordering::Relaxed);
+        Self { _held: Arc::new(Held { _file: file }) }
+    }
+
+    /// Whether this process is at work on so many places that waiting for the disk at one keeps the others from the network.
+    pub(super) fn are_many() -> bool {
+        LOCKS.load(Ordering::Relaxed) >= MANY
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        LOCKS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Reserved {
     /// Puts the content in place: written, synced, renamed over, folder synced. A reader sees the old content or the new.
     pub fn hand_over(mut self, content: &[u8]) -> Result<(), PlaceError> {
@@ -406,6 +431,10 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Locks that this process holds.
+static LOCKS: AtomicUsize = AtomicUsize::new(0);
+/// With fewer places at a time there is nearly always an answer of the network to wait for anyway.
+const MANY: usize = 3;
 /// Room for any token with what surrounds it; JWTs of a few kilobytes are usual.
 const ROOM: usize = 16 * 1024;
 const NO_NOTE: &str = "its note cannot be written beside it";

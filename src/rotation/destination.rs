@@ -274,6 +274,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_of_many_tokens_at_a_time_comes_into_its_own_file_with_its_note() {
+        let places: Vec<_> = (0..12).map(|_| destination("raw", "old")).collect();
+        let hand_over = async |number: usize, destination: &Destination| {
+            let lock = destination.lock().await?;
+            // Every one is locked before the first one goes on.
+            tokio::task::yield_now().await;
+            let note = Note { object: Some(format!("acme+r{number}")), ..Note::default() };
+            destination.write_note(&lock, &note).await?;
+            let reserved = destination.reserve(&lock).await?;
+            destination.hand_over(&lock, reserved, &Token::new(Secret::new(format!("new {number}"))), &note).await
+        };
+        let all = places.iter().enumerate().map(|(number, (_, destination))| hand_over(number, destination));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(futures_util::future::try_join_all(all)).unwrap();
+        for (number, (folder, destination)) in places.iter().enumerate() {
+            assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), format!("new {number}"));
+            let note = destination.file().unwrap().note().unwrap();
+            assert_eq!(note.object, Some(format!("acme+r{number}")));
+        }
+    }
+
     fn destination(format: &str, content: &str) -> (tempfile::TempDir, Destination) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), content).unwrap();

@@ -9,7 +9,7 @@
 //! | `POST clock` `{"advance": 3600}` | moves the clock |
 //! | `GET requests` | the requests so far, without secrets |
 //! | `POST requests/clear` | forgets them |
-//! | `POST …` | what the systems know: `sso/…` and `quay/…`, see their `control` |
+//! | `POST …` | what the systems know: `sso/…`, see `sso.rs`, and `quay/…`, see `quay/control.rs` |
 //!
 //! It is the same at every system's address.
 

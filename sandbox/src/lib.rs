@@ -11,6 +11,12 @@
 //! // … run what is to be tested against realm.token_url(), trusting sandbox.ca_path() …
 //! assert!(realm.offline_token_is_alive(&offline_token));
 //! sandbox.clock().advance(31 * 24 * 3600);
+//!
+//! let quay = sandbox.quay();
+//! let token = quay.issue_token("alice", tokensmith_sandbox::quay::SCOPES);
+//! sandbox.faults().add(Fault::interference().path("/regenerate").times(1));
+//! // … run what is to be tested against quay.url() with that token …
+//! assert_eq!(quay.regenerations("acme+ci"), 2);
 //! # Ok(()) }
 //! ```
 //!

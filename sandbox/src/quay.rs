@@ -3,29 +3,28 @@
 //! All it knows is one [`State`]; a request's way is: path → checks in Quay's order → endpoint.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::Method;
 use percent_encoding::percent_decode_str;
-use ring::digest;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 pub use self::identity_provider::{ExternalToken, IdentityProvider};
 pub use self::state::{Federation, Organization, Permission, RateLimit, Release, Robot, Role, State, User};
 
 use self::api::Call;
+use crate::System;
 use crate::clock::Clock;
 use crate::exchange::{Answer, Request};
 use crate::signing::SigningKey;
-use crate::{System, control};
 
 mod accounts;
 pub(crate) mod answers;
 mod api;
+mod control;
+mod discovery;
 mod federation;
 mod identity_provider;
 mod jwt;
@@ -214,223 +213,25 @@ impl System for Quay {
         }
     }
 
-    /// | action | arguments |
-    /// | --- | --- |
-    /// | `quay/robots` | `namespace`, default `acme`, and `count`, default 1: adds robots, as [`Quay::add_robots`] |
-    /// | `quay/robot` | `name`: answers `{"fingerprint": …, "regenerations": …, "last_accessed": …}`, or 404 |
-    /// | `quay/regenerate` | `name`, as somebody else would |
-    /// | `quay/federation` | `name`, and `entries`: `[{"issuer": …, "subject": …}]`, default those of the identity provider with the robot's name as subject |
-    /// | `quay/login`, `login` | `username`, `password`: answers `{"works": true}` or false, and changes nothing |
-    /// | `quay/token` | `user`, default `alice`, and `scopes`, default all a rotation needs: answers `{"token": …}` |
-    /// | `quay/external_token` | `subject`, `claims` to set (null takes one out), and `flaw`: `expired`, `wrong_key`, `unknown_kid` or `no_kid`; answers `{"issuer": …, "token": …}` |
-    /// | `quay/state` | what to change: `server_hostname`, `release` (`[3, 10, 0]`), `read_only`, `anonymous_access`, `robots_disallowed`, `robots_whitelist`, `superusers_full_access`, `restricted_users`, `user_last_accessed`, `rate_limit`, `latency_milliseconds`, `keep_alive` |
     fn control(&self, action: &str, arguments: &Value) -> Option<Answer> {
-        Some(match action {
-            "quay/robots" => {
-                control::with(arguments, |wanted: RobotsWanted| self.add_robots(&wanted.namespace, wanted.count))
-            }
-            "quay/robot" => control::with_answer(arguments, |robot: RobotNamed| self.look(&robot.name)),
-            "quay/regenerate" => control::with(arguments, |robot: RobotNamed| drop(self.regenerate(&robot.name))),
-            "quay/federation" => control::with(arguments, |wanted: FederationWanted| self.federate(wanted)),
-            "quay/login" | "login" => control::with_answer(arguments, |login: Login| {
-                Answer::json(200, &json!({ "works": self.login_works(&login.username, &login.password) }))
-            }),
-            "quay/token" => control::with_answer(arguments, |wanted: TokenWanted| {
-                Answer::json(200, &json!({ "token": self.issue_token(&wanted.user, &wanted.scopes) }))
-            }),
-            "quay/external_token" => {
-                control::with_answer(arguments, |wanted: ExternalTokenWanted| self.external_token(wanted))
-            }
-            "quay/state" => control::with(arguments, |change: StateChange| self.change(|state| change.apply(state))),
-            _ => return None,
-        })
+        control::answer(self, action, arguments)
     }
 
     fn latency(&self) -> Duration {
         self.state().latency
     }
 
-    /// Regenerates the robot that the path names. With a caller's own robots the path does not say whose: all of that
-    /// short name that belong to users are regenerated.
+    /// Regenerates the robot that the request names.
     fn interfere(&self, request: &Request) {
         let path = percent_decode_str(&request.path).decode_utf8_lossy();
-        let segments: Vec<_> = path.trim_start_matches(api::PREFIX).split('/').collect();
+        let path = path.strip_prefix(api::PREFIX).unwrap_or_default();
         self.change(|state| {
-            let names: Vec<_> = match segments.as_slice() {
-                ["organization", namespace, "robots", robot, ..] => vec![format!("{namespace}+{robot}")],
-                ["user", "robots", robot, ..] => state.users.keys().map(|user| format!("{user}+{robot}")).collect(),
-                _ => return,
-            };
-            for name in names {
+            let call = Call { request, host: state.server_hostname.clone(), now: self.now() };
+            if let Some(name) = api::robot_meant(state, &call, path) {
                 state.regenerate(&name);
             }
         });
     }
-}
-
-impl Quay {
-    fn look(&self, name: &str) -> Answer {
-        self.change(|state| match state.robots.get(name) {
-            None => Answer::json(404, &json!({ "error": "There is no such robot." })),
-            Some(robot) => Answer::json(
-                200,
-                &json!({
-                    "fingerprint": fingerprint(&robot.token),
-                    "regenerations": robot.regenerations,
-                    "last_accessed": robot.last_accessed,
-                }),
-            ),
-        })
-    }
-
-    fn federate(&self, wanted: FederationWanted) {
-        let own = Federation { issuer: self.identity_provider().issuer(), subject: wanted.name.clone() };
-        let entries = wanted.entries.unwrap_or_else(|| vec![own]);
-        self.change_robot(&wanted.name, |robot| robot.federation = entries);
-    }
-
-    fn external_token(&self, wanted: ExternalTokenWanted) -> Answer {
-        let provider = self.identity_provider();
-        let mut token = provider.token(&wanted.subject);
-        token = match wanted.flaw {
-            None => token,
-            Some(Flaw::Expired) => token.expired(),
-            Some(Flaw::WrongKey) => token.with_wrong_key(),
-            Some(Flaw::UnknownKid) => token.with_unknown_key_id(),
-            Some(Flaw::NoKid) => token.without_key_id(),
-        };
-        for (name, value) in wanted.claims {
-            token = token.claim(&name, value);
-        }
-        match token.sign() {
-            Ok(token) => Answer::json(200, &json!({ "issuer": provider.issuer(), "token": token })),
-            Err(error) => Answer::json(500, &json!({ "error": error.to_string() })),
-        }
-    }
-}
-
-/// The first twelve digits of the SHA-256, as the modules name a secret.
-fn fingerprint(secret: &str) -> String {
-    let mut text = String::new();
-    for byte in &digest::digest(&digest::SHA256, secret.as_bytes()).as_ref()[..6] {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RobotsWanted {
-    #[serde(default = "default_namespace")]
-    namespace: String,
-    #[serde(default = "default_count")]
-    count: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RobotNamed {
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FederationWanted {
-    name: String,
-    entries: Option<Vec<Federation>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Login {
-    username: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TokenWanted {
-    #[serde(default = "default_user")]
-    user: String,
-    #[serde(default = "default_scopes")]
-    scopes: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExternalTokenWanted {
-    subject: String,
-    #[serde(default)]
-    claims: Map<String, Value>,
-    flaw: Option<Flaw>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Flaw {
-    Expired,
-    WrongKey,
-    UnknownKid,
-    NoKid,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StateChange {
-    server_hostname: Option<String>,
-    release: Option<Release>,
-    read_only: Option<bool>,
-    anonymous_access: Option<bool>,
-    robots_disallowed: Option<bool>,
-    robots_whitelist: Option<Vec<String>>,
-    superusers_full_access: Option<bool>,
-    restricted_users: Option<bool>,
-    user_last_accessed: Option<bool>,
-    rate_limit: Option<bool>,
-    latency_milliseconds: Option<u64>,
-    keep_alive: Option<bool>,
-}
-
-impl StateChange {
-    fn apply(self, state: &mut State) {
-        let set = |place: &mut bool, value: Option<bool>| *place = value.unwrap_or(*place);
-        set(&mut state.read_only, self.read_only);
-        set(&mut state.anonymous_access, self.anonymous_access);
-        set(&mut state.robots_disallowed, self.robots_disallowed);
-        set(&mut state.superusers_full_access, self.superusers_full_access);
-        set(&mut state.restricted_users, self.restricted_users);
-        set(&mut state.user_last_accessed, self.user_last_accessed);
-        set(&mut state.keep_alive, self.keep_alive);
-        state.release = self.release.unwrap_or(state.release);
-        if let Some(name) = self.server_hostname {
-            state.server_hostname = name;
-        }
-        if let Some(names) = self.robots_whitelist {
-            state.robots_whitelist = names.into_iter().collect();
-        }
-        if let Some(is_on) = self.rate_limit {
-            state.rate_limit = is_on.then(RateLimit::stock);
-        }
-        if let Some(latency) = self.latency_milliseconds {
-            state.latency = Duration::from_millis(latency);
-        }
-    }
-}
-
-fn default_namespace() -> String {
-    "acme".to_owned()
-}
-
-fn default_count() -> usize {
-    1
-}
-
-fn default_user() -> String {
-    "alice".to_owned()
-}
-
-fn default_scopes() -> String {
-    SCOPES.to_owned()
 }
 
 /// What a tool that rotates robots asks for.

@@ -96,6 +96,8 @@ impl Destination {
     pub async fn remove(&self) -> Result<bool, PlaceError> {
         let Some(file) = &self.0 else { return Ok(false) };
         let lock = file.place.lock().await?;
+        // What cannot be read as this format may be anything, and stays.
+        file.check()?;
         let existing = file.place.read()?;
         let rest = existing.as_ref().and_then(|content| file.format.without(content, file.login().as_ref()));
         let Some(rest) = rest else { return file.place.remove(&lock) };
@@ -211,3 +213,56 @@ impl Place for Destination {
 
 /// How often a file may be changed by others between two looks at it before the last look counts.
 const MOST_CHANGES: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_out_of_a_file_and_nothing_else_is() {
+        let ours = r#""quay.example.com": {"auth": "YWNtZStjaTpw"}"#;
+        let others = r#""a.example.com": {"auth": "eDp5"}"#;
+        for (content, left) in [
+            (format!(r#"{{"auths": {{{others}, {ours}}}, "x": 1}}"#), format!(r#"{{"auths": {{{others}}}, "x": 1}}"#)),
+            (format!(r#"{{"auths": {{{ours}, {others}}}}}"#), format!(r#"{{"auths": {{{others}}}}}"#)),
+            (format!(r#"{{"auths": {{{ours}}}}}"#), r#"{"auths": {}}"#.to_owned()),
+            (format!(r#"{{"auths": {{{others}}}}}"#), format!(r#"{{"auths": {{{others}}}}}"#)),
+        ] {
+            let (folder, destination) = destination("docker_config", &content);
+            assert_eq!(removed(&destination).unwrap(), content != left);
+            assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), left);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_the_tokens_alone_is_removed_and_a_foreign_one_is_not() {
+        let (folder, file) = destination("raw", "p");
+        assert!(removed(&file).unwrap());
+        assert!(!folder.path().join("file").exists());
+        for (format, content) in [("docker_config", "no JSON"), ("kubernetes_secret", "kind: ConfigMap")] {
+            let (folder, foreign) = destination(format, content);
+            assert!(removed(&foreign).is_err(), "{format}");
+            assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), content);
+        }
+    }
+
+    fn destination(format: &str, content: &str) -> (tempfile::TempDir, Destination) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), content).unwrap();
+        let options =
+            json!({ "dest": folder.path().join("file"), "dest_format": format, "mode": null, "return_token": false });
+        let hand_over: HandOver = serde_json::from_value(options).unwrap();
+        let login = Some(("acme+ci".to_owned(), "quay.example.com".to_owned()));
+        let naming = Naming { name: "robot_token", token_type: None, login };
+        let destination = hand_over.destination(hand_over.dest.as_deref(), naming).unwrap();
+        (folder, destination)
+    }
+
+    fn removed(destination: &Destination) -> Result<bool, PlaceError> {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(destination.remove())
+    }
+}

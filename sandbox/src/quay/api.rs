@@ -9,7 +9,7 @@ use super::answers::{
 };
 use super::jwt::Jwt;
 use super::state::{Release, Role, State, User};
-use super::{accounts, answers, federation, robots};
+use super::{accounts, answers, discovery, federation, robots};
 use crate::exchange::{Answer, Request};
 
 pub(crate) const PREFIX: &str = "/api/v1/";
@@ -34,6 +34,21 @@ pub(crate) fn answer(state: &mut State, call: &Call<'_>, path: &str) -> Answer {
     with_api_headers(answer)
 }
 
+/// The full name of the robot that a request is about.
+pub(crate) fn robot_meant(state: &State, call: &Call<'_>, path: &str) -> Option<String> {
+    let (Endpoint::Robot(owner, short)
+    | Endpoint::Regenerate(owner, short)
+    | Endpoint::Permissions(owner, short)
+    | Endpoint::Federation(owner, short)) = Endpoint::find(path, state.release)?
+    else {
+        return None;
+    };
+    match owner {
+        Owner::Organization(name) => Some(format!("{name}+{short}")),
+        Owner::Caller => Caller::of(call, state).ok()?.identity.map(|identity| format!("{}+{short}", identity.name)),
+    }
+}
+
 /// What the console answers where the API has nothing.
 pub(crate) fn no_such_page(request: &Request) -> Answer {
     match request.method {
@@ -45,6 +60,7 @@ pub(crate) fn no_such_page(request: &Request) -> Answer {
 
 /// An endpoint of the API.
 enum Endpoint<'p> {
+    Discovery,
     User,
     Organization(&'p str),
     Robots(Owner<'p>),
@@ -65,6 +81,7 @@ impl<'p> Endpoint<'p> {
     fn find(path: &'p str, release: Release) -> Option<Self> {
         let segments: Vec<_> = path.split('/').collect();
         let (owner, rest) = match segments.as_slice() {
+            ["discovery"] => return Some(Self::Discovery),
             ["user", ""] => return Some(Self::User),
             ["organization", name] if !name.is_empty() => return Some(Self::Organization(name)),
             ["user", rest @ ..] => (Owner::Caller, rest),
@@ -86,7 +103,8 @@ impl<'p> Endpoint<'p> {
 
     fn methods(&self) -> &'static [Method] {
         match self {
-            Self::User | Self::Organization(_) | Self::Robots(_) | Self::Permissions(..) => &[Method::GET],
+            Self::Discovery | Self::User | Self::Organization(_) => &[Method::GET],
+            Self::Robots(_) | Self::Permissions(..) => &[Method::GET],
             Self::Robot(..) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Regenerate(..) => &[Method::POST],
             Self::Federation(..) => &[Method::GET, Method::POST, Method::DELETE],
@@ -95,7 +113,7 @@ impl<'p> Endpoint<'p> {
 }
 
 impl Owner<'_> {
-    fn first_release_with_federation(self) -> Release {
+    pub(crate) fn first_release_with_federation(self) -> Release {
         match self {
             Self::Organization(_) => (3, 13, 0),
             Self::Caller => (3, 17, 2),
@@ -110,6 +128,7 @@ fn respond(state: &mut State, call: &Call<'_>, endpoint: &Endpoint<'_>) -> Resul
     if is_write && caller.identity.is_none() {
         return Err(abort(403, "CSRF token was invalid or missing."));
     }
+    // `GET /user/` answers the anonymous by itself.
     if !state.anonymous_access && caller.identity.is_none() && !matches!(endpoint, Endpoint::User) {
         return Err(abort(401, "Anonymous access is not allowed"));
     }
@@ -117,6 +136,7 @@ fn respond(state: &mut State, call: &Call<'_>, endpoint: &Endpoint<'_>) -> Resul
         return Err(read_only());
     }
     match *endpoint {
+        Endpoint::Discovery => Ok(discovery::answer(state)),
         Endpoint::User => accounts::user(state, call, &caller),
         Endpoint::Organization(name) => accounts::organization(state, call, &caller, name),
         Endpoint::Robots(owner) => robots::list(state, call, &caller, owner),
@@ -244,8 +264,7 @@ impl Caller {
     pub(crate) fn is_member(&self, state: &State, organization: &str) -> bool {
         let Some(identity) = &self.identity else { return false };
         let found = state.organizations.get(organization);
-        let is_member = found.is_some_and(|found| found.members.contains_key(&identity.name));
-        self.has_scope("org:admin") && (is_member || identity.name == organization)
+        self.has_scope("org:admin") && found.is_some_and(|found| found.members.contains_key(&identity.name))
     }
 
     /// A superuser whose token says so.
@@ -306,7 +325,7 @@ impl Caller {
 
     fn is_restricted(&self, state: &State) -> bool {
         let is_restricted = self.identity.as_ref().is_some_and(|identity| identity.user.is_restricted);
-        state.restricted_users && is_restricted && !self.is_superuser()
+        state.restricted_users && is_restricted
     }
 }
 

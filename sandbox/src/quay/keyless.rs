@@ -52,7 +52,7 @@ fn check_key_id(jwt: &Jwt<'_>, issuer: &str, known_key_id: &str, url: &str) -> R
     if !issuer.starts_with("https://") {
         return Err(server_error());
     }
-    if issuer.trim_end_matches('/') != identity_provider::issuer(url) {
+    if issuer != identity_provider::issuer(url) {
         return Err(Answer::cut());
     }
     if key_id == known_key_id { Ok(()) } else { Err(server_error()) }

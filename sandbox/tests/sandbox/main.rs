@@ -9,6 +9,12 @@ mod lives;
 #[cfg(test)]
 mod quay;
 #[cfg(test)]
+mod quay_faults;
+#[cfg(test)]
+mod quay_federation;
+#[cfg(test)]
+mod quay_registry;
+#[cfg(test)]
 mod quay_robots;
 #[cfg(test)]
 mod token_endpoint;

@@ -4,6 +4,8 @@
 //! call fails. After each, the same task is run again undisturbed: it must put everything right. A system is one file in `kill/`: what there is before the
 //! run, and what must hold after it.
 
+#[path = "kill/quay.rs"]
+mod quay;
 #[path = "kill/sso.rs"]
 mod sso;
 #[path = "kill/trace.rs"]
@@ -68,8 +70,8 @@ fn disturb_everywhere<C: Case>(what: &str, disturbance: Disturbance, make: impl 
     let trace = trace(&rehearsal, None);
     let said = || fs::read_to_string(result_of(&rehearsal)).unwrap_or_default();
     assert!(trace.succeeded(), "{what}: the undisturbed run failed: {}", said());
-    let points = trace.points(&arguments_of(&rehearsal));
-    let tally = Tally::of(&points, |point| {
+    let points = trace.points(&arguments_of(&rehearsal), disturbance);
+    let tally = Tally::of(&points, WORKERS, |point| {
         let case = make(&point.to_string());
         let trace = self::trace(&case, Some((point, disturbance)));
         // Packets come in other portions now and then, so that a run ends without having met its point.
@@ -110,11 +112,11 @@ struct Tally {
 
 impl Tally {
     /// Judges all, some at a time. One that did not come to pass has no verdict and does not count.
-    fn of<T: Sync>(items: &[T], judge: impl Fn(&T) -> Option<Result<Verdict, String>> + Sync) -> Self {
+    fn of<T: Sync>(items: &[T], workers: usize, judge: impl Fn(&T) -> Option<Result<Verdict, String>> + Sync) -> Self {
         let next = AtomicUsize::new(0);
         let tally = Mutex::new(Self::default());
         std::thread::scope(|threads| {
-            for _ in 0..WORKERS {
+            for _ in 0..workers {
                 threads.spawn(|| {
                     while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if let Some(verdict) = judge(item) {
@@ -199,3 +201,5 @@ const FAULTS: [NamedFault; 8] = [
 ];
 const MODULE: &str = "_tokensmith_module";
 const WORKERS: usize = 4;
+/// A run that meets a fault waits most of the time, before it tries again.
+const WAITING_WORKERS: usize = 12;

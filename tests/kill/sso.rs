@@ -10,7 +10,7 @@ use tokensmith_tests::executable;
 use tokensmith_tests::scene::{Scene, names, read};
 
 use crate::trace::{Disturbance, Trace};
-use crate::{Case as _, Disturbed, FAULTS, MODULE, Story, Tally, Verdict, disturb_everywhere};
+use crate::{Case as _, Disturbed, FAULTS, MODULE, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere};
 
 #[test]
 fn no_token_of_sso_is_lost_wherever_a_run_is_killed_or_cut_off() {
@@ -68,7 +68,7 @@ fn cut_everywhere() -> Tally {
         "/revoke" => *beginning == Beginning::Revocation,
         _ => true,
     });
-    Tally::of(&cuts, |(realm, beginning, path, name, fault)| {
+    Tally::of(&cuts, WAITING_WORKERS, |(realm, beginning, path, name, fault)| {
         let scene = Scene::in_realm(realm);
         let case = Case::new(&scene, "case", *beginning);
         scene.sandbox.faults().add(fault().path(*path));

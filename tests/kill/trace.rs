@@ -41,14 +41,17 @@ impl Trace {
     /// Runs the task in a file of arguments.
     pub fn of(arguments: &Path, result: &Path, log: &Path, disturbed: Option<(&Point, Disturbance)>) -> Self {
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-y", "-s", "0", "-e", "signal=none", "-e"]).arg(format!("trace={CALLS}"));
-        if let Some((Point { call, nth }, disturbance)) = disturbed {
-            let what = match disturbance {
-                Disturbance::Kill => "signal=SIGKILL",
-                Disturbance::Failure => "error=EIO",
-            };
-            command.arg("-e").arg(format!("inject={call}:{what}:when={nth}"));
-        }
+        command.args(["-f", "-qq", "-y", "-s", "0", "-e", "signal=none", "-e"]);
+        match disturbed {
+            None => command.arg(format!("trace={CALLS}")),
+            Some((Point { call, nth }, disturbance)) => {
+                let what = match disturbance {
+                    Disturbance::Kill => "signal=SIGKILL",
+                    Disturbance::Failure => "error=EIO",
+                };
+                command.arg(format!("trace={call},{WRITES}")).arg("-e").arg(format!("inject={call}:{what}:when={nth}"))
+            }
+        };
         let status = command
             .arg("-o")
             .arg(log)
@@ -82,8 +85,9 @@ impl Trace {
         !self.was_killed() && !self.failed_call().is_some_and(|line| line.contains(&result))
     }
 
-    /// Every call after the arguments were read.
-    pub fn points(&self, arguments: &Path) -> Vec<Point> {
+    /// Every call after the arguments were read that can be told from its neighbours. To be killed before a call that changes nothing outside is to be
+    /// killed before the next one; to fail is another matter.
+    pub fn points(&self, arguments: &Path, disturbance: Disturbance) -> Vec<Point> {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         let mut points = Vec::new();
         let arguments = arguments.to_str().unwrap();
@@ -91,7 +95,8 @@ impl Trace {
         for (call, line) in self.lines.iter().filter_map(|line| Some((name(line)?, line))) {
             let nth = counts.entry(call).and_modify(|count| *count += 1).or_insert(1);
             begun = begun || line.contains(arguments) && !line.contains("execve(");
-            if begun && !HARMLESS.contains(&call) {
+            let is_harmless = HARMLESS.contains(&call) || (disturbance == Disturbance::Kill && only_reads(call, line));
+            if begun && !is_harmless {
                 points.push(Point { call: call.to_owned(), nth: *nth });
             }
         }
@@ -104,7 +109,7 @@ impl Trace {
             line.rsplit_once(" = ")
                 .is_some_and(|(_, returned)| returned.starts_with(|digit: char| digit.is_ascii_digit()))
         };
-        let is_write = |line: &str| name(line).is_some_and(|call| call.contains("write") || call.contains("send"));
+        let is_write = |line: &str| name(line).is_some_and(|call| WRITES.split(',').any(|write| write == call));
         self.lines.iter().map(String::as_str).filter(move |line| is_done(line) && is_write(line))
     }
 
@@ -124,11 +129,21 @@ fn name(line: &str) -> Option<&str> {
     name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_').then_some(name)
 }
 
+/// Whether a call only looks at files.
+fn only_reads(call: &str, line: &str) -> bool {
+    match call {
+        "read" | "pread64" | "statx" | "newfstatat" | "access" => true,
+        "openat" => line.contains("O_RDONLY") && !line.contains("O_CREAT"),
+        _ => false,
+    }
+}
+
 /// What the file is called that a run's standard output goes to.
 pub const RESULT: &str = "result";
 /// All that touches files or the network.
 const CALLS: &str = "%file,%desc,%network,exit_group";
-/// Of these, what changes and moves nothing outside of the process.
+const WRITES: &str = "write,writev,pwrite64,sendto,sendmsg";
+/// Of these calls, what changes and moves nothing outside of the process.
 const HARMLESS: [&str; 12] = [
     "mmap",
     "fcntl",

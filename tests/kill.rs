@@ -6,6 +6,8 @@
 
 #[path = "kill/quay.rs"]
 mod quay;
+#[path = "kill/quay_keyless.rs"]
+mod quay_keyless;
 #[path = "kill/sso.rs"]
 mod sso;
 #[path = "kill/trace.rs"]

@@ -4,7 +4,7 @@
 //! ([`Place`]) and what the task asks for ([`Policy`]). [`Rotate`] does the rest:
 //!
 //! * [`Rotate::in_place`], where a new token kills the old one: intention → issue → read back → prove → hand over;
-//! * [`Rotate::overlap`], where tokens live side by side: intention → issue → prove → hand over → retire the old → prove it dead.
+//! * [`Rotate::overlap`], where tokens live side by side: intention → issue → note its name → prove → hand over → retire the old → prove it dead.
 //!
 //! Wherever a run is killed, the place holds a token that works, or the next run of the same task makes it so. What a run leaves for the next one is a
 //! [`Note`] at the place: dates, ids and fingerprints, never a secret.
@@ -23,6 +23,8 @@ mod reason;
 mod steps;
 mod survey;
 mod system;
+#[cfg(test)]
+mod tests;
 
 pub use decision::{Decision, Plan, Policy};
 pub use destination::{Destination, HandOver, Naming};
@@ -62,6 +64,6 @@ pub struct Subject {
 
 impl<S: System, P: Place> Rotate<'_, S, P> {
     async fn survey(&self) -> Result<Survey, RotationError> {
-        Survey::make(self.system, self.place, self.policy).await
+        Survey::make(self).await
     }
 }

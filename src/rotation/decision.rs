@@ -42,8 +42,8 @@ impl Policy {
         let reason = self.reason(holding, standing, now);
         let plan = match reason {
             Reason::Valid => Plan::Nothing,
-            Reason::Missing | Reason::Dead => match &standing.current {
-                Some(token) if !self.is_aged(&token.secret, holding, standing, now) => Plan::HandOver(token.clone()),
+            Reason::Missing | Reason::Dead | Reason::Expired => match known(holding, standing) {
+                Some(token) if self.is_good(&token, holding, standing, now) => Plan::HandOver(token),
                 _ => Plan::Issue,
             },
             Reason::Drifted if !standing.has_drifted => held_again(holding, standing),
@@ -77,6 +77,12 @@ impl Policy {
         if holding.has_drifted { Reason::Drifted } else { Reason::Valid }
     }
 
+    /// Whether a token that the system shows would do.
+    fn is_good(&self, token: &Token, holding: &Holding, standing: &Standing, now: DateTime<Utc>) -> bool {
+        let ends_soon = token.expires_at.is_some_and(|end| end - now <= self.renew_before.unwrap_or_default());
+        !ends_soon && !self.is_aged(&token.secret, holding, standing, now)
+    }
+
     /// A token of unknown age is too old: nothing says that it is not.
     fn is_aged(&self, token: &Secret, holding: &Holding, standing: &Standing, now: DateTime<Utc>) -> bool {
         let Some(max_age) = self.max_age else { return false };
@@ -93,6 +99,13 @@ pub(super) fn issued_at(token: &Secret, holding: &Holding, standing: &Standing) 
         .and_then(|current| current.issued_at)
         .or_else(|| held.and(standing.issued_at))
         .or_else(|| holding.note.as_ref()?.issued_at(&token.fingerprint()))
+}
+
+/// The token that the system shows, with what an earlier run noted of it.
+fn known(holding: &Holding, standing: &Standing) -> Option<Token> {
+    let token = standing.current.clone()?;
+    let issued_at = issued_at(&token.secret, holding, standing);
+    Some(Token { issued_at, ..token })
 }
 
 fn held_again(holding: &Holding, standing: &Standing) -> Plan {

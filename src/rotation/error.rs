@@ -12,7 +12,7 @@ type Cause = Box<dyn Error + Send + Sync>;
 /// Why a rotation did not come to its end. Each says what became of the token, and what to do.
 #[derive(Debug, Error)]
 pub enum RotationError {
-    /// The place cannot be used. Nothing was issued.
+    /// The place cannot be used. Nothing was issued, or it was taken back.
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// The system said no, or could not be asked. Nothing was issued.
@@ -23,6 +23,11 @@ pub enum RotationError {
         "the answer to the request for a new token was lost, and none has been issued as far as the server shows; the old token stands, run the task again"
     )]
     NotIssued(#[source] Cause),
+    /// The answer was lost, and the token that came of the request was retired.
+    #[error(
+        "the answer to the request for a new token was lost, so the token was retired, which nobody has; the old token stands, run the task again"
+    )]
+    TakenBack(#[source] Cause),
     /// The answer was lost, and then the system could not be asked.
     #[error(
         "whether a new token was issued is not known, as the answer was lost and the server could not be asked afterwards ({read_back}); run the task again, it finds out"
@@ -39,8 +44,8 @@ pub enum RotationError {
         "the answer to the request for a new token was lost, and this server does not show tokens: if it was issued, the old token is dead; run the task again, it has another one issued"
     )]
     Lost(#[source] Cause),
-    /// The new token is refused.
-    #[error("the new token was issued, and the server does not accept it: {0}")]
+    /// The token is refused.
+    #[error("the server does not accept the token that it issued: {0}; run the task again")]
     NotAccepted(String),
     /// Whether the new token works could not be asked.
     #[error("the new token was issued, and whether it works could not be asked: {0}; run the task again")]
@@ -53,6 +58,9 @@ pub enum RotationError {
     /// The new token could not be brought to its users.
     #[error("the new token could not be handed over")]
     HandOver(#[source] PlaceError),
+    /// The token is with its users, and the note about it is an old one.
+    #[error("the token is in place, and what the next run should know of it could not be noted; run the task again")]
+    NotNoted(#[source] PlaceError),
     /// A new token that nobody needs could not be retired.
     #[error("{why}; the new token {id}, which nobody has, could not be retired: {error}; the next run retires it")]
     NotTakenBack {
@@ -71,8 +79,8 @@ pub enum RotationError {
         /// Why.
         why: String,
     },
-    /// What an earlier run left could not be put right, so nothing new was begun.
-    #[error("an earlier run left tokens that could not be retired, so no new one was asked for: {0}")]
+    /// What an earlier run left could not be put right. It keeps no token from being renewed.
+    #[error("what an earlier run left could not be cleared away: {0}; the next run tries it again")]
     Leftovers(String),
 }
 

@@ -5,8 +5,8 @@
 
 use futures_util::future::join;
 
-use super::steps::{Doubt, Intended, Issued, NotHandedOver, Ready, Unproven};
-use super::{InPlace, Place, Plan, ReadBack, Rotate, Rotation, RotationError};
+use super::steps::{Doubt, Intended, Issued, Proven, Ready, Unproven};
+use super::{InPlace, Place, Plan, Proof, ReadBack, Rotate, Rotation, RotationError};
 use crate::systems::SystemError;
 
 impl<S: InPlace, P: Place> Rotate<'_, S, P> {
@@ -22,25 +22,43 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
         }
         let lock = self.place.lock().await?;
         // While this run waited, another may have done the work.
-        let survey = survey.again(self.system, self.place, self.policy).await?;
+        let survey = survey.again(self).await?;
         let plan = survey.decision.plan.clone();
         if plan == Plan::Nothing {
             return Ok(Rotation::nothing_to_do(&survey));
         }
-        let ready = Ready::reserve(self.place, &lock, self.subject, &survey).await?;
+        let ready = Ready::reserve(self, &lock, survey.holding.note.clone().unwrap_or_default(), None).await?;
         let mut rotation = Rotation::begun(&survey);
         if let Plan::HandOver(token) = plan {
-            let proven = ready.with_known(token);
-            let retiring = proven.retiring();
-            rotation.settle(proven.hand_over(retiring).await.map(|done| done.into_token()));
+            rotation.is_only_copy = survey.was_left_behind(&token);
+            self.hand_over_known(ready.with_known(token), &mut rotation).await;
             return Ok(rotation);
         }
+        rotation.lost_since = survey.lost_since();
         let intended = ready.intend(&survey).await?;
-        let before = survey.valid_token().map(|token| token.fingerprint());
+        let before = survey.valid_token().map(|token| token.secret.fingerprint());
         let issued = self.issue(intended, before.as_deref(), &mut rotation).await?;
         rotation.issued = true;
+        rotation.is_only_copy = true;
         self.confirm_and_hand_over(issued, &mut rotation).await;
         Ok(rotation)
+    }
+
+    /// Brings a token to its users that was the valid one when it was looked at. That was before the wait for the lock, so it is asked once more.
+    async fn hand_over_known(&self, known: Proven<'_, P>, rotation: &mut Rotation) {
+        let (shown, proof) = join(self.system.read_back(), self.system.prove(&known.token().secret)).await;
+        match shown {
+            Ok(ReadBack::Token(valid)) if valid.secret != known.token().secret => {
+                rotation.overtaken = true;
+                rotation.settle(known.replaced_by(valid).hand_over(Vec::new()).await);
+            }
+            _ => {
+                rotation.settle(known.hand_over(Vec::new()).await);
+                if let Ok(Proof::Refused(why)) = proof {
+                    rotation.fail_with(Some(RotationError::NotAccepted(why)));
+                }
+            }
+        }
     }
 
     /// Has the token issued. When the answer is lost, the token that is valid now tells what became of the request.
@@ -82,10 +100,7 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
                 continue;
             }
             match issued.proven_by(proof) {
-                Ok(proven) => {
-                    let retiring = proven.retiring();
-                    rotation.settle(proven.hand_over(retiring).await.map(|done| done.into_token()));
-                }
+                Ok(proven) => rotation.settle(proven.hand_over(Vec::new()).await),
                 Err(unproven) => Self::hand_over_in_doubt(unproven, rotation).await,
             }
             return;
@@ -100,9 +115,9 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
             Doubt::NotAsked(error) => RotationError::Unproven(error.to_string()),
             Doubt::Contended => RotationError::Contended,
         };
-        let handed_over: Result<_, NotHandedOver> = unproven.hand_over_as_the_best_there_is().await;
-        rotation.settle(handed_over.map(|done| done.into_token()));
-        rotation.error.get_or_insert(why);
+        let handed_over = unproven.hand_over_as_the_best_there_is().await;
+        rotation.settle(handed_over);
+        rotation.fail_with(Some(why));
     }
 }
 

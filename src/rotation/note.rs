@@ -3,6 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Subject;
+use crate::secret::Secret;
+
 /// What a run leaves for the next one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -32,6 +35,10 @@ pub struct Note {
     /// before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub under_way_since: Option<DateTime<Utc>>,
+    /// What this note becomes when the token that was just issued is with its users. It names that token while only the run that asked for it has it:
+    /// a run that is killed then leaves no token without a name, neither one that nobody has nor one that is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Box<Note>>,
     /// Tokens that nobody needs any more and that the server still accepts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retiring: Vec<Retiring>,
@@ -42,6 +49,9 @@ pub struct Note {
 pub struct Retiring {
     /// How the server names it.
     pub id: String,
+    /// Its fingerprint, where it is known: should the users have it again, it is not retired.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fingerprint: Option<String>,
     /// Not before this time: until then those who have not read its successor may use it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub not_before: Option<DateTime<Utc>>,
@@ -57,6 +67,34 @@ impl Note {
     /// answer was not seen.
     pub fn issued_at(&self, fingerprint: &str) -> Option<DateTime<Utc>> {
         if self.is_about(fingerprint) { self.rotated_at } else { self.under_way_since }
+    }
+
+    /// How the server names this token, as far as this or the next note says, or the list of what is to be retired.
+    pub fn id_of(&self, fingerprint: &str) -> Option<String> {
+        if self.is_about(fingerprint) {
+            return self.id.clone();
+        }
+        let retiring = self.retiring.iter().find(|old| old.fingerprint.as_deref() == Some(fingerprint));
+        retiring.map(|old| old.id.clone()).or_else(|| self.next.as_ref()?.id_of(fingerprint))
+    }
+
+    /// What of it counts for this task. Names of tokens mean nothing on another server, and a request that was under way for another object tells nothing
+    /// about this one.
+    pub(super) fn for_subject(self, subject: &Subject) -> Option<Self> {
+        let is_other = |noted: &Option<String>, ours: &str| noted.as_deref().is_some_and(|noted| noted != ours);
+        if is_other(&self.server, &subject.server) {
+            return None;
+        }
+        let under_way_since = self.under_way_since.filter(|_| !is_other(&self.object, &subject.object));
+        Some(Self { under_way_since, ..self })
+    }
+
+    /// As it would be, had the run that wrote it not been killed (or kept from writing) between handing this token over and noting so.
+    pub(super) fn caught_up_with(self, token: Option<&Secret>) -> Self {
+        match (self.next, token) {
+            (Some(next), Some(token)) if next.is_about(&token.fingerprint()) => *next,
+            (next, _) => Self { next, ..self },
+        }
     }
 
     fn is_about(&self, fingerprint: &str) -> bool {

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::decision::Plan;
-use super::steps::NotHandedOver;
+use super::steps::{HandedOver, NotHandedOver};
 use super::survey::Survey;
-use super::{Reason, RotationError, Token};
+use super::{Place, Reason, RotationError, Token};
 
 /// What a rotation came to, also when it failed half-way.
 #[derive(Debug)]
@@ -24,12 +24,17 @@ pub struct Rotation {
     pub recovered: bool,
     /// Somebody else had a token issued at the same time, and theirs is the valid one.
     pub overtaken: bool,
-    /// Old tokens that were retired, as the system names them.
+    /// An earlier run asked for a token at this time and did not live to see what came of it. Its token, if there was one, is lost: the system does not
+    /// show tokens, and the one that the users had is dead.
+    pub lost_since: Option<DateTime<Utc>>,
+    /// Old tokens that were retired (in check mode: would be), as the system names them.
     pub retired: Vec<String>,
     /// Old tokens that are still accepted.
     pub left: Vec<String>,
     /// What went wrong after something was done.
     pub error: Option<RotationError>,
+    /// Unless the token is handed over, it exists nowhere but in this process.
+    pub(super) is_only_copy: bool,
 }
 
 /// A token as it may be shown.
@@ -46,7 +51,7 @@ pub struct Trace {
 impl Rotation {
     /// The token exists nowhere but in this process: it must go into the result.
     pub fn is_stranded(&self) -> bool {
-        self.issued && self.token.is_some() && !self.handed_over
+        self.is_only_copy && self.token.is_some() && !self.handed_over
     }
 
     pub(super) fn begun(survey: &Survey) -> Self {
@@ -58,9 +63,11 @@ impl Rotation {
             handed_over: false,
             recovered: false,
             overtaken: false,
+            lost_since: None,
             retired: Vec::new(),
-            left: Vec::new(),
+            left: survey.retiring().iter().map(|old| old.id.clone()).collect(),
             error: None,
+            is_only_copy: false,
         }
     }
 
@@ -79,17 +86,24 @@ impl Rotation {
     }
 
     /// Notes how the hand-over ended.
-    pub(super) fn settle(&mut self, handed_over: Result<Token, NotHandedOver>) {
+    pub(super) fn settle<P: Place>(&mut self, handed_over: Result<HandedOver<'_, P>, NotHandedOver>) {
         match handed_over {
-            Ok(token) => {
+            Ok(done) => {
+                let (token, not_noted) = done.into_parts();
                 self.token = Some(token);
                 self.handed_over = true;
+                self.fail_with(not_noted.map(RotationError::NotNoted));
             }
             Err(failed) => {
                 self.token = Some(failed.token);
-                self.error = Some(RotationError::HandOver(failed.why));
+                self.fail_with(Some(RotationError::HandOver(failed.why)));
             }
         }
+    }
+
+    /// Notes what went wrong. The first thing counts: what follows may be its consequence.
+    pub(super) fn fail_with(&mut self, error: Option<RotationError>) {
+        self.error = self.error.take().or(error);
     }
 }
 

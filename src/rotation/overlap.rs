@@ -1,52 +1,93 @@
-//! The order for systems in which tokens live side by side: write down the intention, issue, prove, hand over, retire the old, prove it dead.
+//! The order for systems in which tokens live side by side: write down the intention, issue, write down what was issued, prove, hand over, retire the
+//! old, prove it dead.
 //!
 //! Until the new token is with its users the old one is untouched: whatever fails before that, the new one is retired and the old one stays.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::steps::{Doubt, HandedOver, Intended, Issued, Ready, Unproven};
+use super::steps::{Doubt, HandedOver, Intended, Issued, NotHandedOver, Ready, Unproven};
 use super::survey::Survey;
-use super::{Overlap, Place, Plan, Proof, Retiring, Rotate, Rotation, RotationError};
+use super::{Note, Overlap, Place, Plan, Proof, Retiring, Rotate, Rotation, RotationError, Token};
+use crate::secret::Secret;
 use crate::systems::SystemError;
 
 impl<S: Overlap, P: Place> Rotate<'_, S, P> {
     /// Brings a working token to its users, with a new one issued where it takes that. The old one is retired after `grace`.
     pub async fn overlap(&self, grace: TimeDelta) -> Result<Rotation, RotationError> {
         let survey = self.survey().await?;
-        if survey.decision.is_nothing() && !survey.has_leftovers(Utc::now()) {
+        if survey.has_nothing_to_do(Utc::now()) {
             return Ok(Rotation::nothing_to_do(&survey));
         }
         if self.check_mode {
             self.place.check_writable().await?;
-            return Ok(Rotation::forecast(&survey));
+            return Ok(self.forecast_overlap(&survey, grace).await);
         }
         let lock = self.place.lock().await?;
         // While this run waited, another may have done the work.
-        let survey = survey.again(self.system, self.place, self.policy).await?;
+        let survey = survey.again(self).await?;
         let mut rotation = Rotation::begun(&survey);
-        let left = self.retire_leftovers(&survey, &mut rotation).await?;
-        let ready = match &survey.decision.plan {
-            Plan::Nothing => return Ok(self.with_leftovers(&lock, &survey, left, rotation).await),
-            Plan::HandOver(_) | Plan::Issue => Ready::reserve(self.place, &lock, self.subject, &survey).await?,
-        };
-        if let Plan::HandOver(token) = survey.decision.plan {
-            rotation.settle(ready.with_known(token).hand_over(left).await.map(HandedOver::into_token));
+        if survey.has_nothing_to_do(Utc::now()) {
             return Ok(rotation);
         }
-        let issued = self.issue_side_by_side(ready.intend(&survey).await?, &survey).await?;
+        let note = self.clear_leftovers(&survey, &mut rotation).await;
+        if survey.decision.is_nothing() {
+            let written = self.place.write_note(&lock, &note).await;
+            rotation.fail_with(written.err().map(RotationError::NotNoted));
+            return Ok(rotation);
+        }
+        let (waiting, unknown_since) = (note.retiring.clone(), note.under_way_since);
+        let ready = Ready::reserve(self, &lock, note, unknown_since).await?;
+        if let Plan::HandOver(token) = survey.decision.plan {
+            rotation.settle(ready.with_known(token).hand_over(waiting).await);
+            return Ok(rotation);
+        }
+        self.replace(&survey, ready, waiting, grace, rotation).await
+    }
+
+    /// Replaces the token by a new one. The order is what this is about: see the types of the steps.
+    async fn replace(
+        &self,
+        survey: &Survey,
+        ready: Ready<'_, P>,
+        waiting: Vec<Retiring>,
+        grace: TimeDelta,
+        mut rotation: Rotation,
+    ) -> Result<Rotation, RotationError> {
+        let old = survey.to_be_replaced(grace);
+        let retiring: Vec<Retiring> = waiting.iter().chain(&old).cloned().collect();
+        let issued = self.issue_side_by_side(ready.intend(survey).await?, survey).await?;
+        let issued = match issued.announce(&retiring).await {
+            Ok(issued) => issued,
+            Err((issued, why)) => return Err(self.take_back(issued, why.into()).await),
+        };
         let proven = match issued.prove(self.system).await {
             Ok(proven) => proven,
             Err(unproven) => return Err(self.give_up(unproven).await),
         };
-        rotation.issued = true;
-        let old = survey.standing.id.clone().filter(|_| survey.standing.works);
-        let mut retiring = left;
-        retiring.extend(old.map(|id| Retiring { id, not_before: due(grace) }));
-        match proven.hand_over(retiring.clone()).await {
-            Ok(done) => self.retire_old(done, &survey, retiring, &mut rotation).await,
-            Err(failed) => return Err(self.take_back(failed.token.id, RotationError::HandOver(failed.why)).await),
+        match proven.hand_over(retiring).await {
+            Ok(mut done) => {
+                rotation.issued = true;
+                self.retire_old(&mut done, survey, waiting, old, &mut rotation).await;
+                rotation.settle(Ok(done));
+                Ok(rotation)
+            }
+            Err(failed) => Err(self.not_handed_over(failed).await),
         }
-        Ok(rotation)
+    }
+
+    /// What a run would do, also with what earlier runs left.
+    async fn forecast_overlap(&self, survey: &Survey, grace: TimeDelta) -> Rotation {
+        let leftovers = self.leftovers(survey).await;
+        let old = survey.to_be_replaced(grace).filter(|_| survey.decision.plan == Plan::Issue);
+        let (due, waiting): (Vec<_>, Vec<_>) = old.into_iter().partition(|old| old.is_due(Utc::now()));
+        Rotation {
+            retired: ids(leftovers.due.iter().chain(&due)),
+            left: ids(leftovers.waiting.iter().chain(&waiting)),
+            error: leftovers.error.map(RotationError::Leftovers),
+            ..Rotation::forecast(survey)
+        }
     }
 
     /// Has the token issued. When the answer is lost, whatever came of the request is retired: nobody has it.
@@ -65,9 +106,19 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
         }
         // The note stays: the request may still be on its way, and then the next run finds what came of it.
         match self.retire_orphans(intended.since(), survey).await {
-            Ok(_) => Err(RotationError::NotIssued(Box::new(error))),
+            Ok(Some(0)) => Err(RotationError::NotIssued(Box::new(error))),
+            Ok(Some(_)) => Err(RotationError::TakenBack(Box::new(error))),
+            Ok(None) => Err(RotationError::Unknown { issue: Box::new(error), read_back: NAMELESS.to_owned() }),
             Err(second) => Err(RotationError::Unknown { issue: Box::new(error), read_back: second.to_string() }),
         }
+    }
+
+    async fn retire_orphans(&self, since: DateTime<Utc>, survey: &Survey) -> Result<Option<usize>, S::Error> {
+        let Some(orphans) = self.orphans(since, survey.token_in_use().as_ref()).await? else { return Ok(None) };
+        for id in &orphans {
+            self.system.retire(id).await?;
+        }
+        Ok(Some(orphans.len()))
     }
 
     /// The new token is of no use. The old one stays where it is.
@@ -77,11 +128,21 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
             Doubt::NotAsked(error) => RotationError::Unproven(error.to_string()),
             Doubt::Contended => RotationError::Contended,
         };
-        self.take_back(unproven.issued.into_token().id, why).await
+        self.take_back(unproven.issued, why).await
     }
 
-    /// Retires a new token that did not get to its users. Where that fails, the note of the intention makes the next run find it.
-    async fn take_back(&self, id: Option<String>, why: RotationError) -> RotationError {
+    /// Where the users may have the new token all the same, it is left alone, and so is the old one: the next run sees which one they have.
+    async fn not_handed_over(&self, failed: NotHandedOver) -> RotationError {
+        let why = RotationError::HandOver(failed.why);
+        if failed.may_have_arrived { why } else { self.retire_new(failed.token.id, why).await }
+    }
+
+    async fn take_back(&self, issued: Issued<'_, P>, why: RotationError) -> RotationError {
+        self.retire_new(issued.into_token().id, why).await
+    }
+
+    /// Retires a new token that did not get to its users. Where that fails, the note makes the next run find it.
+    async fn retire_new(&self, id: Option<String>, why: RotationError) -> RotationError {
         let Some(id) = id else { return why };
         match self.system.retire(&id).await {
             Ok(()) => why,
@@ -92,35 +153,30 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
     /// The new token stands. Failing here changes nothing about that: the old one is left to the next run.
     async fn retire_old(
         &self,
-        mut done: HandedOver<'_, P>,
+        done: &mut HandedOver<'_, P>,
         survey: &Survey,
-        retiring: Vec<Retiring>,
+        mut waiting: Vec<Retiring>,
+        old: Option<Retiring>,
         rotation: &mut Rotation,
     ) {
-        rotation.settle(Ok(done.token().clone()));
-        let now = Utc::now();
-        let mut left = Vec::new();
-        for old in retiring {
-            if old.not_before.is_some_and(|time| time > now) {
-                left.push(old);
-                continue;
-            }
-            let secret = survey.holding.token.as_ref().filter(|_| survey.standing.id.as_ref() == Some(&old.id));
-            match self.retire_and_prove(&old.id, secret).await {
-                Ok(()) => rotation.retired.push(old.id),
-                Err(error) => {
-                    rotation.error.get_or_insert(error);
-                    left.push(old);
+        if let Some(old) = old {
+            let retired = match old.is_due(Utc::now()) {
+                true => self.retire_and_prove(&old.id, survey.holding.token.as_ref()).await.map(|()| true),
+                false => Ok(false),
+            };
+            match retired {
+                Ok(true) => rotation.retired.push(old.id),
+                still_accepted => {
+                    rotation.fail_with(still_accepted.err());
+                    waiting.push(old);
                 }
             }
         }
-        rotation.left = left.iter().map(|old| old.id.clone()).collect();
-        if let Err(error) = done.remember(left).await {
-            rotation.error.get_or_insert(error.into());
-        }
+        rotation.left = ids(&waiting);
+        done.remember(waiting).await;
     }
 
-    async fn retire_and_prove(&self, id: &str, secret: Option<&crate::secret::Secret>) -> Result<(), RotationError> {
+    async fn retire_and_prove(&self, id: &str, secret: Option<&Secret>) -> Result<(), RotationError> {
         let not_retired = |why: String| RotationError::NotRetired { id: id.to_owned(), why };
         self.system.retire(id).await.map_err(|error| not_retired(error.to_string()))?;
         let Some(secret) = secret else { return Ok(()) };
@@ -131,76 +187,118 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
         }
     }
 
-    /// What earlier runs left: tokens that nobody got, and old ones whose time has come. Returns what is still to be retired.
-    async fn retire_leftovers(&self, survey: &Survey, rotation: &mut Rotation) -> Result<Vec<Retiring>, RotationError> {
-        let Some(note) = &survey.holding.note else { return Ok(Vec::new()) };
-        if let Some(since) = note.under_way_since {
-            let found = self.retire_orphans(since, survey).await;
-            rotation.retired.extend(found.map_err(|error| RotationError::Leftovers(error.to_string()))?);
-        }
-        let now = Utc::now();
-        let mut left = Vec::new();
-        for old in note.retiring.iter().cloned().chain(survey.replaced_by_a_killed_run()) {
-            // What the users have again is not retired, whoever brought it back.
-            if survey.standing.id.as_ref() == Some(&old.id) {
-                continue;
-            }
-            if old.not_before.is_some_and(|time| time > now) {
-                left.push(old);
-            } else {
-                let retired = self.system.retire(&old.id).await;
-                retired.map_err(|error| RotationError::Leftovers(error.to_string()))?;
-                rotation.retired.push(old.id);
+    /// Retires what earlier runs left: tokens that nobody got, and old ones whose time has come. Returns the note with what is still to be done.
+    async fn clear_leftovers(&self, survey: &Survey, rotation: &mut Rotation) -> Note {
+        let leftovers = self.leftovers(survey).await;
+        rotation.fail_with(leftovers.error.map(RotationError::Leftovers));
+        let mut waiting = leftovers.waiting;
+        for old in leftovers.due {
+            match self.system.retire(&old.id).await {
+                Ok(()) => rotation.retired.push(old.id),
+                Err(error) => {
+                    rotation.fail_with(Some(RotationError::Leftovers(error.to_string())));
+                    waiting.push(old);
+                }
             }
         }
-        Ok(left)
-    }
-
-    async fn retire_orphans(&self, since: DateTime<Utc>, survey: &Survey) -> Result<Vec<String>, S::Error> {
-        let mut orphans = self.system.orphans(since).await?;
-        orphans.retain(|id| survey.standing.id.as_ref() != Some(id));
-        for id in &orphans {
-            self.system.retire(id).await?;
-        }
-        Ok(orphans)
-    }
-
-    /// The token is good, and only what earlier runs left was cleared away.
-    async fn with_leftovers(
-        &self,
-        lock: &P::Lock,
-        survey: &Survey,
-        left: Vec<Retiring>,
-        mut rotation: Rotation,
-    ) -> Rotation {
+        rotation.left = ids(&waiting);
         let note = survey.holding.note.clone().unwrap_or_default();
-        rotation.left = left.iter().map(|old| old.id.clone()).collect();
-        let note = super::Note { under_way_since: None, retiring: left, ..note };
-        if let Err(error) = self.place.write_note(lock, &note).await {
-            rotation.error = Some(error.into());
-        }
-        rotation
+        Note { retiring: waiting, next: None, under_way_since: leftovers.unknown_since, ..note }
     }
+
+    /// What earlier runs left: what the note lists, the token that a killed run had just been given, and those that nobody was given. What the users
+    /// have is not among it, whoever brought it back to them. Asks, and changes nothing.
+    async fn leftovers(&self, survey: &Survey) -> Leftovers {
+        let Some(note) = &survey.holding.note else { return Leftovers::default() };
+        let in_use = survey.token_in_use();
+        let mut found: Vec<Retiring> = note.retiring.iter().cloned().chain(note.issued_and_not_noted()).collect();
+        let mut leftovers = Leftovers::default();
+        if let Some(since) = note.under_way_since {
+            match self.orphans(since, in_use.as_ref()).await {
+                Ok(Some(ids)) => found.extend(ids.into_iter().map(Retiring::at_once)),
+                Ok(None) => leftovers.unknown_since = Some(since),
+                Err(error) => {
+                    leftovers.unknown_since = Some(since);
+                    leftovers.error = Some(error.to_string());
+                }
+            }
+        }
+        found.retain(|old| !in_use.as_ref().is_some_and(|token| old.is(token)));
+        // What the note says of a token counts more than what was found by searching, so the first of two is kept.
+        let mut seen = HashSet::new();
+        found.retain(|old| seen.insert(old.id.clone()));
+        let now = Utc::now();
+        (leftovers.due, leftovers.waiting) = found.into_iter().partition(|old| old.is_due(now));
+        leftovers
+    }
+
+    /// Tokens that nobody was given. `None`: the name of the token that the users have is not known, so it could be any of them.
+    async fn orphans(&self, since: DateTime<Utc>, in_use: Option<&Token>) -> Result<Option<Vec<String>>, S::Error> {
+        if in_use.is_some_and(|token| token.id.is_none()) {
+            return Ok(None);
+        }
+        let mut orphans = self.system.orphans(since).await?;
+        orphans.retain(|id| in_use.is_none_or(|token| token.id.as_ref() != Some(id)));
+        Ok(Some(orphans))
+    }
+}
+
+/// What earlier runs left.
+#[derive(Default)]
+struct Leftovers {
+    /// To be retired now.
+    due: Vec<Retiring>,
+    /// To be retired later.
+    waiting: Vec<Retiring>,
+    /// What came of a request that was sent then is not known yet.
+    unknown_since: Option<DateTime<Utc>>,
+    /// Why it could not be asked.
+    error: Option<String>,
 }
 
 impl Survey {
-    /// Whether an earlier run left something that can be put right now.
-    fn has_leftovers(&self, now: DateTime<Utc>) -> bool {
-        self.holding.note.as_ref().is_some_and(|note| {
-            note.under_way_since.is_some()
-                || note.retiring.iter().any(|old| old.not_before.is_none_or(|time| time <= now))
-        })
+    /// The token is good, and earlier runs left nothing that can be put right now.
+    fn has_nothing_to_do(&self, now: DateTime<Utc>) -> bool {
+        let note = self.holding.note.as_ref();
+        let is_unsettled = note.is_some_and(|note| note.under_way_since.is_some() || note.next.is_some());
+        self.decision.is_nothing() && !is_unsettled && !self.retiring().iter().any(|old| old.is_due(now))
     }
 
-    /// A run that was killed between handing over and retiring: the note is still its intention and names the token that was to be replaced.
-    fn replaced_by_a_killed_run(&self) -> Option<Retiring> {
-        let note = self.holding.note.as_ref().filter(|note| note.under_way_since.is_some())?;
-        let held = self.holding.token.as_ref().filter(|_| self.standing.works)?.fingerprint();
-        let id = note.id.clone().filter(|_| note.fingerprint.as_ref().is_some_and(|before| *before != held))?;
-        Some(Retiring { id, not_before: None })
+    /// The token that a new one would replace. One that ended by itself needs no retiring; one that is refused for another reason can come to life again.
+    fn to_be_replaced(&self, grace: TimeDelta) -> Option<Retiring> {
+        let now = Utc::now();
+        let held = self.held_token().filter(|held| held.expires_at.is_none_or(|end| end > now))?;
+        let not_before = Some(now.checked_add_signed(grace).unwrap_or(DateTime::<Utc>::MAX_UTC));
+        let not_before = not_before.filter(|_| self.standing.works && grace > TimeDelta::zero());
+        Some(Retiring { id: held.id?, fingerprint: Some(held.secret.fingerprint()), not_before })
     }
 }
 
-fn due(grace: TimeDelta) -> Option<DateTime<Utc>> {
-    (grace > TimeDelta::zero()).then(|| Utc::now() + grace)
+impl Retiring {
+    fn at_once(id: String) -> Self {
+        Self { id, fingerprint: None, not_before: None }
+    }
+
+    fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.not_before.is_none_or(|time| time <= now)
+    }
+
+    fn is(&self, token: &Token) -> bool {
+        token.id.as_ref() == Some(&self.id) || self.fingerprint.as_ref() == Some(&token.secret.fingerprint())
+    }
 }
+
+impl Note {
+    /// A token that was issued, and the run that asked for it was killed before its users had it.
+    fn issued_and_not_noted(&self) -> Option<Retiring> {
+        let next = self.next.as_ref()?;
+        Some(Retiring { id: next.id.clone()?, fingerprint: next.fingerprint.clone(), not_before: None })
+    }
+}
+
+fn ids<'a>(tokens: impl IntoIterator<Item = &'a Retiring>) -> Vec<String> {
+    tokens.into_iter().map(|token| token.id.clone()).collect()
+}
+
+/// Why it cannot be told which of several tokens nobody has.
+const NAMELESS: &str = "how it names the token in use is not known, so a new one could not be told from it";

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 
 use super::survey::Survey;
-use super::{Note, Place, PlaceError, Proof, Retiring, Subject, System, Token};
+use super::{Note, Place, PlaceError, Proof, Retiring, Rotate, Subject, System, Token};
 
 /// The place is locked and can take a token.
 pub(super) struct Ready<'a, P: Place> {
@@ -13,20 +13,24 @@ pub(super) struct Ready<'a, P: Place> {
     lock: &'a P::Lock,
     reserved: P::Reserved,
     subject: &'a Subject,
-    /// The note as it is.
+    /// The note as it is, without what this run has put right.
     note: Box<Note>,
+    /// A request of an earlier run was sent then, and what came of it could still not be found out.
+    unknown_since: Option<DateTime<Utc>>,
 }
 
 /// The note says that a token is about to be issued.
 pub(super) struct Intended<'a, P: Place> {
     ready: Ready<'a, P>,
     since: DateTime<Utc>,
+    /// What the note said before.
+    before: Box<Note>,
 }
 
 /// The system has issued a token. Nobody has it but this process.
 pub(super) struct Issued<'a, P: Place> {
     ready: Ready<'a, P>,
-    token: Token,
+    token: Box<Token>,
 }
 
 /// The token was accepted by the system.
@@ -54,24 +58,29 @@ pub(super) struct HandedOver<'a, P: Place> {
     lock: &'a P::Lock,
     token: Token,
     note: Note,
+    /// Why the note could not be written.
+    not_noted: Option<PlaceError>,
 }
 
 /// The token's users do not have it.
 pub(super) struct NotHandedOver {
     pub(super) token: Token,
     pub(super) why: PlaceError,
+    /// The users may have it all the same: what they have could not be read, or it is the same token with the wrong permissions.
+    pub(super) may_have_arrived: bool,
 }
 
 impl<'a, P: Place> Ready<'a, P> {
-    /// Tries all that could keep a hand-over from succeeding.
-    pub(super) async fn reserve(
-        place: &'a P,
+    /// Tries all that could keep a hand-over from succeeding. The note is what is known of the place and still counts; a request that it says to be
+    /// under way stays noted, unless the caller knows what came of it.
+    pub(super) async fn reserve<S>(
+        task: &Rotate<'a, S, P>,
         lock: &'a P::Lock,
-        subject: &'a Subject,
-        survey: &Survey,
+        note: Note,
+        unknown_since: Option<DateTime<Utc>>,
     ) -> Result<Self, PlaceError> {
-        let note = Box::new(survey.holding.note.clone().unwrap_or_default());
-        Ok(Self { place, lock, reserved: place.reserve(lock).await?, subject, note })
+        let reserved = task.place.reserve(lock).await?;
+        Ok(Self { place: task.place, lock, reserved, subject: task.subject, note: Box::new(note), unknown_since })
     }
 
     /// Writes down that a token is about to be issued, so that the next run knows of it whatever becomes of this one.
@@ -79,23 +88,30 @@ impl<'a, P: Place> Ready<'a, P> {
         let since = Utc::now();
         let valid_now = survey.valid_token();
         let note = Box::new(Note {
-            fingerprint: valid_now.map(|token| token.fingerprint()),
-            server: Some(self.subject.server.clone()),
-            object: Some(self.subject.object.clone()),
-            id: survey.standing.id.clone(),
-            rotated_at: survey.issued_at(),
-            expires_at: survey.standing.expires_at,
-            under_way_since: Some(since),
-            retiring: self.note.retiring.clone(),
-            ..Note::default()
+            under_way_since: self.unknown_since.or(Some(since)),
+            ..self.note_about(valid_now.as_ref(), self.note.retiring.clone())
         });
         self.place.write_note(self.lock, &note).await?;
-        Ok(Intended { ready: Self { note, ..self }, since })
+        Ok(Intended { ready: Self { note, ..self }, since, before: self.note })
     }
 
     /// A token that the system has just shown or accepted needs no other proof.
     pub(super) fn with_known(self, token: Token) -> Proven<'a, P> {
-        Proven(Issued { ready: self, token })
+        Proven(Issued { ready: self, token: Box::new(token) })
+    }
+
+    fn note_about(&self, token: Option<&Token>, retiring: Vec<Retiring>) -> Note {
+        Note {
+            fingerprint: token.map(|token| token.secret.fingerprint()),
+            server: Some(self.subject.server.clone()),
+            object: Some(self.subject.object.clone()),
+            id: token.and_then(|token| token.id.clone()),
+            rotated_at: token.and_then(|token| token.issued_at),
+            expires_at: token.and_then(|token| token.expires_at),
+            under_way_since: self.unknown_since,
+            retiring,
+            ..Note::default()
+        }
     }
 }
 
@@ -111,7 +127,7 @@ impl<'a, P: Place> Intended<'a, P> {
     /// The token is there although the answer that brought it was lost.
     pub(super) fn issued(self, token: Token) -> Issued<'a, P> {
         let issued_at = token.issued_at.or(Some(self.since));
-        Issued { ready: self.ready, token: Token { issued_at, ..token } }
+        Issued { ready: self.ready, token: Box::new(Token { issued_at, ..token }) }
     }
 
     /// When the request was about to be sent.
@@ -119,10 +135,9 @@ impl<'a, P: Place> Intended<'a, P> {
         self.since
     }
 
-    /// Nothing was issued, so nothing is under way. The note is only a hint here: a stale one makes a token look older than it is.
+    /// Nothing was issued, so the note says again what it said. It is only a hint here: a stale one makes a token look older than it is.
     pub(super) async fn withdraw(self) {
-        let note = Note { under_way_since: None, ..*self.ready.note };
-        let _only_a_hint = self.ready.place.write_note(self.ready.lock, &note).await;
+        let _only_a_hint = self.ready.place.write_note(self.ready.lock, &self.before).await;
     }
 }
 
@@ -132,13 +147,23 @@ impl<'a, P: Place> Issued<'a, P> {
     }
 
     pub(super) fn into_token(self) -> Token {
-        self.token
+        *self.token
     }
 
     /// Another token is valid in its place: somebody else had one issued.
     pub(super) fn replaced_by(self, token: Token) -> Self {
         let issued_at = token.issued_at.or(self.token.issued_at);
-        Self { token: Token { issued_at, ..token }, ..self }
+        Self { token: Box::new(Token { issued_at, ..token }), ..self }
+    }
+
+    /// Writes down how the system names the token, before anybody can have it.
+    pub(super) async fn announce(self, retiring: &[Retiring]) -> Result<Self, (Self, PlaceError)> {
+        let next = self.ready.note_about(Some(&self.token), retiring.to_vec());
+        let note = Note { next: Some(Box::new(next)), ..(*self.ready.note).clone() };
+        match self.ready.place.write_note(self.ready.lock, &note).await {
+            Ok(()) => Ok(self),
+            Err(error) => Err((self, error)),
+        }
     }
 
     /// An authenticated call with the token.
@@ -157,60 +182,59 @@ impl<'a, P: Place> Issued<'a, P> {
     }
 
     async fn hand_over(self, retiring: Vec<Retiring>) -> Result<HandedOver<'a, P>, NotHandedOver> {
-        let Self { ready: Ready { place, lock, reserved, subject, .. }, token } = self;
-        let note = Note {
-            fingerprint: Some(token.secret.fingerprint()),
-            server: Some(subject.server.clone()),
-            object: Some(subject.object.clone()),
-            id: token.id.clone(),
-            rotated_at: token.issued_at,
-            expires_at: token.expires_at,
-            retiring,
-            ..Note::default()
+        let note = self.ready.note_about(Some(&self.token), retiring);
+        let Self { ready: Ready { place, lock, reserved, .. }, token } = self;
+        let token = *token;
+        let Err(why) = place.hand_over(lock, reserved, &token, &note).await else {
+            return Ok(HandedOver { place, lock, token, note, not_noted: None });
         };
-        if let Err(why) = place.hand_over(lock, reserved, &token, &note).await {
-            // It can fail behind the moment that counts. What the users read now decides.
-            let arrived = place.look().await.is_ok_and(|holding| holding.token.as_ref() == Some(&token.secret));
-            if !arrived {
-                return Err(NotHandedOver { token, why });
-            }
+        // It can fail behind the moment that counts. What the users read now decides.
+        let (is_there, is_right) = match place.look().await {
+            Ok(holding) => (holding.token.as_ref() == Some(&token.secret), !holding.has_drifted),
+            Err(_) => (true, false),
+        };
+        if !is_there || !is_right {
+            return Err(NotHandedOver { token, why, may_have_arrived: is_there });
         }
-        Ok(HandedOver { place, lock, token, note })
+        let not_noted = place.write_note(lock, &note).await.err();
+        Ok(HandedOver { place, lock, token, note, not_noted })
     }
 }
 
 impl<'a, P: Place> Proven<'a, P> {
+    /// The system has just shown another token as the valid one: somebody else had it issued.
+    pub(super) fn replaced_by(self, token: Token) -> Self {
+        Self(self.0.replaced_by(token))
+    }
+
+    pub(super) fn token(&self) -> &Token {
+        &self.0.token
+    }
+
     /// Brings the token to its users. The note remembers what is to be retired.
     pub(super) async fn hand_over(self, retiring: Vec<Retiring>) -> Result<HandedOver<'a, P>, NotHandedOver> {
         self.0.hand_over(retiring).await
-    }
-
-    /// What is still to be retired from earlier runs.
-    pub(super) fn retiring(&self) -> Vec<Retiring> {
-        self.0.ready.note.retiring.clone()
     }
 }
 
 impl<'a, P: Place, E> Unproven<'a, P, E> {
     /// Brings the token to its users all the same: where issuing killed the old one, it is the best there is.
     pub(super) async fn hand_over_as_the_best_there_is(self) -> Result<HandedOver<'a, P>, NotHandedOver> {
-        let retiring = self.issued.ready.note.retiring.clone();
-        self.issued.hand_over(retiring).await
+        self.issued.hand_over(Vec::new()).await
     }
 }
 
 impl<P: Place> HandedOver<'_, P> {
-    pub(super) fn into_token(self) -> Token {
-        self.token
-    }
-
-    pub(super) fn token(&self) -> &Token {
-        &self.token
+    /// The token, and why the note about it could not be written.
+    pub(super) fn into_parts(self) -> (Token, Option<PlaceError>) {
+        (self.token, self.not_noted)
     }
 
     /// What is still to be retired, after this was.
-    pub(super) async fn remember(&mut self, retiring: Vec<Retiring>) -> Result<(), PlaceError> {
-        self.note.retiring = retiring;
-        self.place.write_note(self.lock, &self.note).await
+    pub(super) async fn remember(&mut self, retiring: Vec<Retiring>) {
+        if retiring != self.note.retiring || self.not_noted.is_some() {
+            self.note.retiring = retiring;
+            self.not_noted = self.place.write_note(self.lock, &self.note).await.err();
+        }
     }
 }

@@ -3,46 +3,36 @@
 use chrono::{DateTime, Utc};
 
 use super::decision::{Decision, Plan, issued_at};
-use super::{Holding, Place, Policy, RotationError, Standing, System, Token};
+use super::{Holding, Note, Place, Retiring, Rotate, RotationError, Standing, System, Token};
 use crate::secret::Secret;
 
 pub(super) struct Survey {
+    /// What the place holds, with as much of the note as counts for this task.
     pub(super) holding: Holding,
     pub(super) standing: Standing,
     pub(super) decision: Decision,
+    /// The place as it was found.
+    found: Holding,
 }
 
 impl Survey {
     /// Looks at both and decides. Changes nothing.
-    pub(super) async fn make<S: System, P: Place>(
-        system: &S,
-        place: &P,
-        policy: &Policy,
-    ) -> Result<Self, RotationError> {
-        let holding = place.look().await?;
-        Self::of(holding, system, place, policy).await
+    pub(super) async fn make<S: System, P: Place>(task: &Rotate<'_, S, P>) -> Result<Self, RotationError> {
+        let found = task.place.look().await?;
+        Self::of(found, task).await
     }
 
     /// The same again behind a lock, where another run was quicker. Where the place is as it was, nothing is asked again.
-    pub(super) async fn again<S: System, P: Place>(
-        self,
-        system: &S,
-        place: &P,
-        policy: &Policy,
-    ) -> Result<Self, RotationError> {
-        let holding = place.look().await?;
-        if holding == self.holding_as_seen(place) { Ok(self) } else { Self::of(holding, system, place, policy).await }
+    pub(super) async fn again<S: System, P: Place>(self, task: &Rotate<'_, S, P>) -> Result<Self, RotationError> {
+        let found = task.place.look().await?;
+        if found == self.found { Ok(self) } else { Self::of(found, task).await }
     }
 
     /// The token that the system accepts now, as far as it says so.
-    pub(super) fn valid_token(&self) -> Option<&Secret> {
-        let held = self.holding.token.as_ref().filter(|_| self.standing.works);
-        self.standing.current.as_ref().map(|current| &current.secret).or(held)
-    }
-
-    /// When that token was issued.
-    pub(super) fn issued_at(&self) -> Option<DateTime<Utc>> {
-        issued_at(self.valid_token()?, &self.holding, &self.standing)
+    pub(super) fn valid_token(&self) -> Option<Token> {
+        let Some(current) = &self.standing.current else { return self.held_token().filter(|_| self.standing.works) };
+        let issued_at = issued_at(&current.secret, &self.holding, &self.standing);
+        Some(Token { issued_at, ..current.clone() })
     }
 
     /// The token that the users have, with what is known of it.
@@ -52,28 +42,47 @@ impl Survey {
         Some(Token { secret, id: self.standing.id.clone(), issued_at, expires_at: self.standing.expires_at })
     }
 
-    async fn of<S: System, P: Place>(
-        mut holding: Holding,
-        system: &S,
-        place: &P,
-        policy: &Policy,
-    ) -> Result<Self, RotationError> {
-        let look = system.look(holding.token.as_ref(), holding.note.as_ref()).await;
-        let mut standing = look.map_err(RotationError::refused)?;
-        if !standing.works && standing.current.is_none() {
-            standing.current = proven_left_behind(&holding, system).await;
+    /// The token that the users have, or are about to get, without a new one being issued.
+    pub(super) fn token_in_use(&self) -> Option<Token> {
+        match &self.decision.plan {
+            Plan::HandOver(token) => Some(token.clone()),
+            Plan::Nothing | Plan::Issue => self.held_token().filter(|_| self.standing.works),
         }
-        if !place.lasts() {
+    }
+
+    /// Whether this is a token that a killed run had received and not put in place.
+    pub(super) fn was_left_behind(&self, token: &Token) -> bool {
+        self.holding.left_behind.as_ref() == Some(&token.secret)
+    }
+
+    /// When a request was sent of which nothing is known but that the users have no token that works.
+    pub(super) fn lost_since(&self) -> Option<DateTime<Utc>> {
+        let is_lost = !self.standing.works && self.standing.current.is_none();
+        self.holding.note.as_ref().filter(|_| is_lost)?.under_way_since
+    }
+
+    /// What earlier runs left to be retired, as far as the note says.
+    pub(super) fn retiring(&self) -> &[Retiring] {
+        self.holding.note.as_ref().map_or(&[], |note| &note.retiring)
+    }
+
+    async fn of<S: System, P: Place>(found: Holding, task: &Rotate<'_, S, P>) -> Result<Self, RotationError> {
+        let note = found.note.clone().and_then(|note| note.for_subject(task.subject));
+        let held_note = note.clone().map(|note| note.caught_up_with(found.token.as_ref()));
+        let mut holding = Holding { note: held_note, ..found.clone() };
+        let look = task.system.look(holding.token.as_ref(), holding.note.as_ref()).await;
+        let mut standing = look.map_err(RotationError::refused)?;
+        standing.id = standing.id.or_else(|| noted_id(holding.token.as_ref()?, holding.note.as_ref()));
+        if !standing.works && standing.current.is_none() {
+            standing.current = left_behind(&holding, note, task.system).await;
+        }
+        if !task.place.lasts() {
             // Whoever reads the result has what the system shows.
             holding.token = standing.current.as_ref().map(|current| current.secret.clone());
             standing.works = holding.token.is_some();
         }
-        let decision = policy.decide(&holding, &standing, Utc::now());
-        Ok(Self { holding, standing, decision })
-    }
-
-    fn holding_as_seen<P: Place>(&self, place: &P) -> Holding {
-        if place.lasts() { self.holding.clone() } else { Holding::default() }
+        let decision = task.policy.decide(&holding, &standing, Utc::now());
+        Ok(Self { holding, standing, decision, found })
     }
 }
 
@@ -84,8 +93,20 @@ impl Decision {
 }
 
 /// A token that a killed run had received and not put in place, where the system does not show tokens and accepts this one.
-async fn proven_left_behind<S: System>(holding: &Holding, system: &S) -> Option<Token> {
-    let left = holding.left_behind.clone().filter(|left| holding.token.as_ref() != Some(left))?;
-    let proof = system.prove(&left).await.ok()?;
-    (proof == super::Proof::Works).then(|| Token::new(left))
+async fn left_behind<S: System>(holding: &Holding, note: Option<Note>, system: &S) -> Option<Token> {
+    let secret = holding.left_behind.clone().filter(|left| holding.token.as_ref() != Some(left))?;
+    let note = note.map(|note| note.caught_up_with(Some(&secret)));
+    let standing = system.look(Some(&secret), note.as_ref()).await.ok()?;
+    let id = standing.id.or_else(|| noted_id(&secret, note.as_ref()));
+    let issued_at = standing.issued_at.or_else(|| note.as_ref()?.issued_at(&secret.fingerprint()));
+    (standing.works && !standing.has_drifted).then_some(Token {
+        secret,
+        id,
+        issued_at,
+        expires_at: standing.expires_at,
+    })
+}
+
+fn noted_id(token: &Secret, note: Option<&Note>) -> Option<String> {
+    note?.id_of(&token.fingerprint())
 }

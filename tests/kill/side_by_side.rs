@@ -5,6 +5,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokensmith::secret::Secret;
 use tokensmith_sandbox::{Fault, Recorded};
 use tokensmith_tests::executable::{self, Run};
 use tokensmith_tests::quay::QuayScene;
@@ -58,16 +59,26 @@ fn of_ten_runs_at_once_on_ten_hosts_each_leaves_the_token_that_was_valid_when_it
 }
 
 #[test]
-fn who_is_overtaken_between_request_and_answer_hands_over_the_token_of_the_other() {
-    let scene = QuayScene::new();
-    let dest = scene.path("token");
-    scene.sandbox.faults().add(Fault::interference().method("POST").path("/regenerate").times(1));
-    let run = scene.robot_token_task(json!({ "robot": "ci", "state": "rotated", "dest": dest })).succeeded();
-    assert_eq!(run.result["overtaken"], true);
-    assert_eq!(read(&dest), scene.robot_token(ROBOT));
-    assert_eq!(scene.quay().regenerations(ROBOT), 2);
-    assert_eq!(run.text("fingerprint"), tokensmith::secret::Secret::from(read(&dest)).fingerprint());
-    assert!(run.warnings().contains("theirs is the valid one and was handed over"), "{run}");
+fn who_is_overtaken_while_at_work_hands_over_the_token_of_the_other() {
+    let issue = || Fault::interference().method("POST").path("/regenerate").times(1);
+    let look = || Fault::delay(Duration::ZERO).method("GET").path("/robots/ci").times(1);
+    let read_back = || Fault::interference().method("GET").path("/robots/ci").times(1);
+    for (when, faults) in [
+        ("before the answer to the request", vec![issue()]),
+        ("between reading back and proving", vec![look(), read_back()]),
+        ("at both times", vec![issue(), look(), read_back()]),
+    ] {
+        let scene = QuayScene::new();
+        let dest = scene.path("token");
+        let others = faults.len().div_ceil(2) as u64;
+        faults.into_iter().for_each(|fault| scene.sandbox.faults().add(fault));
+        let run = scene.robot_token_task(json!({ "robot": "ci", "state": "rotated", "dest": dest })).succeeded();
+        assert_eq!(run.result["overtaken"], true, "{when}");
+        assert_eq!(read(&dest), scene.robot_token(ROBOT), "{when}");
+        assert_eq!(scene.quay().regenerations(ROBOT), 1 + others, "{when}");
+        assert_eq!(run.text("fingerprint"), Secret::from(read(&dest)).fingerprint(), "{when}");
+        assert!(run.warnings().contains("theirs is the valid one and was handed over"), "{when}: {run}");
+    }
 }
 
 /// Each answer takes its time, so that the runs get between each other's requests.

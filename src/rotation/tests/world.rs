@@ -11,9 +11,10 @@ use futures_util::FutureExt;
 
 use crate::rotation::{
     Holding, InPlace, Note, Overlap, Place, PlaceError, Policy, Proof, ReadBack, Retiring, Rotate, Rotation,
-    RotationError, Standing, Subject, System, SystemError, Token,
+    RotationError, Standing, Subject, System, Token,
 };
 use crate::secret::Secret;
+use crate::systems::SystemError;
 
 /// How a system works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -122,29 +122,45 @@ impl FilePlace {
     /// Waits until no other run is at work on this place, then keeps the others away. A run keeps itself away as well, so that of the many things it
     /// does at once no two write to one place.
     pub async fn lock(&self) -> Result<Lock, PlaceError> {
-        let path = self.beside("lock");
         let begun = Instant::now();
         loop {
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-                .open(&path)
-                .map_err(|error| self.cannot("its lock cannot be made beside it", &error))?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
-                Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LONGEST_WAIT => {
-                    tokio::time::sleep(LOCK_PAUSE).await;
-                }
-                Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => {
+            match self.try_lock()? {
+                Some(lock) => return Ok(lock),
+                None if begun.elapsed() < LONGEST_WAIT => tokio::time::sleep(LOCK_PAUSE).await,
+                None => {
                     return Err(self.wrong(
                         "another run has been at work on it for a minute; let that end, or look for a hung process",
                     ));
                 }
-                Err(error) => return Err(self.cannot("its lock cannot be taken", &error.into())),
             }
+        }
+    }
+
+    /// The lock, unless another run has it.
+    fn try_lock(&self) -> Result<Option<Lock>, PlaceError> {
+        let path = self.beside("lock");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .map_err(|error| self.cannot("its lock cannot be made beside it", &error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if is_still(&file, &path) => Ok(Some(Lock { _file: file })),
+            Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+            Err(error) => Err(self.cannot("its lock cannot be taken", &error.into())),
+        }
+    }
+
+    /// Removes a note that a killed run had begun to write, unless a run is at work.
+    pub fn tidy(&self) {
+        let begun = self.beside("note");
+        if fs::symlink_metadata(&begun).is_ok()
+            && let Ok(Some(_lock)) = self.try_lock()
+        {
+            let _nothing_to_be_done = fs::remove_file(begun);
         }
     }
 
@@ -569,6 +585,19 @@ mod tests {
         place.write_note(&lock, &Note::default()).unwrap();
         assert_eq!(place.note(), Some(Note::default()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "the file, its lock and its note");
+    }
+
+    #[test]
+    fn a_note_that_a_killed_run_began_is_tidied_away_unless_a_run_is_at_work() {
+        let (_folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        fs::write(place.beside("note"), "{").unwrap();
+        let lock = locked(&place);
+        place.tidy();
+        assert!(place.beside("note").exists());
+        drop(lock);
+        place.tidy();
+        assert!(!place.beside("note").exists());
     }
 
     #[test]

@@ -14,7 +14,7 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
     pub async fn in_place(&self) -> Result<Rotation, RotationError> {
         let survey = self.survey().await?;
         if survey.decision.is_nothing() {
-            return Ok(Rotation::nothing_to_do(&survey));
+            return Ok(self.nothing_to_do(&survey));
         }
         if self.check_mode {
             self.place.check_writable().await?;

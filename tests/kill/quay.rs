@@ -25,7 +25,7 @@ fn no_token_of_a_robot_is_lost_wherever_a_run_is_killed_or_cut_off() {
     for beginning in BEGINNINGS {
         story.killed.add(disturb(beginning, Disturbance::Kill));
     }
-    for beginning in [Beginning::Aged, Beginning::Merged, Beginning::Deletion] {
+    for beginning in [Beginning::Aged, Beginning::Creation, Beginning::Deletion] {
         story.failed.add(disturb(beginning, Disturbance::Failure));
     }
     story.cut.add(cut_everywhere());
@@ -37,9 +37,9 @@ fn no_token_of_a_robot_is_lost_wherever_a_run_is_killed_or_cut_off() {
 enum Beginning {
     /// Nothing in `dest`, and a new token is to be made.
     Nothing,
-    /// A token that is older than the task wants it.
+    /// A token that is older than the task wants it, in a file with other entries.
     Aged,
-    /// An entry in a file with other entries, and a new token is to be made.
+    /// The same file, and a new token is to be made.
     Merged,
     /// No robot; it is to be made.
     Creation,
@@ -62,7 +62,7 @@ impl Beginning {
     fn options(self) -> Value {
         match self {
             Self::Nothing => json!({ "state": "rotated" }),
-            Self::Aged => json!({ "max_age": "90d" }),
+            Self::Aged => json!({ "max_age": "90d", "dest_format": "docker_config" }),
             Self::Merged => json!({ "state": "rotated", "dest_format": "docker_config" }),
             Self::Creation => json!({ "create_robot": true }),
             Self::Deletion => json!({ "state": "absent", "delete_robot": true, "dest_format": "docker_config" }),
@@ -70,12 +70,13 @@ impl Beginning {
         }
     }
 
-    fn is_forced(self) -> bool {
-        matches!(self, Self::Nothing | Self::Merged | Self::Several)
+    /// Whether the same task, run again, has nothing to do.
+    fn is_settled_by_one_run(self) -> bool {
+        matches!(self, Self::Aged | Self::Creation)
     }
 
     fn is_merged(self) -> bool {
-        matches!(self, Self::Merged | Self::Deletion)
+        matches!(self, Self::Aged | Self::Merged | Self::Deletion)
     }
 }
 
@@ -239,7 +240,7 @@ impl<'a> Case<'a> {
                 .map_err(|why| format!("after the next run {why}; it said {next}"))?;
         }
         self.check_names()?;
-        if !self.beginning.is_forced() {
+        if self.beginning.is_settled_by_one_run() {
             let third = self.run();
             if third.failed() || third.changed() {
                 return Err(format!("the run after the next found something to do: {third}"));
@@ -374,20 +375,17 @@ impl Robot {
         if beginning != Beginning::Creation {
             scene.quay().add_robot(&name);
         }
-        match beginning {
-            Beginning::Aged => {
-                let token = scene.robot_token(&name);
-                scene.quay().change(|state| state.robots.get_mut(&name).unwrap().created = LONG_AGO);
-                let note = json!({ "fingerprint": Secret::from(token.clone()).fingerprint(), "rotated_at": "2020-02-02T02:02:02Z" });
-                fs::write(files.join(format!(".{short_name}.tokensmith.json")), note.to_string()).unwrap();
-                fs::write(&dest, token).unwrap();
-            }
-            Beginning::Merged | Beginning::Deletion => {
-                let auth = STANDARD.encode(format!("{name}:{}", scene.robot_token(&name)));
-                let entry = format!("\"{}\" : {{\"auth\": \"{auth}\"}}", scene.quay().server_hostname());
-                fs::write(&dest, [HEAD, &entry, TAIL].concat()).unwrap();
-            }
-            Beginning::Nothing | Beginning::Creation | Beginning::Several => {}
+        let host = scene.quay().server_hostname();
+        if beginning.is_merged() {
+            let auth = STANDARD.encode(format!("{name}:{}", scene.robot_token(&name)));
+            fs::write(&dest, [HEAD, &format!("\"{host}\" : {{\"auth\": \"{auth}\"}}"), TAIL].concat()).unwrap();
+        }
+        if beginning == Beginning::Aged {
+            let fingerprint = Secret::from(scene.robot_token(&name)).fingerprint();
+            scene.quay().change(|state| state.robots.get_mut(&name).unwrap().created = LONG_AGO);
+            let note = json!({ "fingerprint": fingerprint, "rotated_at": "2020-02-02T02:02:02Z" });
+            let entry = host.replace('.', "%2E").replace(':', "%3A");
+            fs::write(files.join(format!(".{short_name}.tokensmith.{entry}.json")), note.to_string()).unwrap();
         }
         let before = fs::read_to_string(&dest).ok();
         Self { short_name, name, dest, before }

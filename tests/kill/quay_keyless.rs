@@ -21,9 +21,6 @@ fn a_keyless_token_is_always_there_wherever_a_run_is_killed_or_cut_off() {
         let make = |name: &str| Case::new(&world, name, beginning);
         story.killed.add(disturb_everywhere(&format!("{beginning:?}"), Disturbance::Kill, make));
     }
-    let world = World::new();
-    let make = |name: &str| Case::new(&world, name, Beginning::Renewal);
-    story.failed.add(disturb_everywhere("Renewal", Disturbance::Failure, make));
     story.cut.add(cut_everywhere());
     story.tell();
 }

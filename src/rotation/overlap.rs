@@ -234,10 +234,10 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
 
     /// Tokens that nobody was given. `None`: the name of the token that the users have is not known, so it could be any of them.
     async fn orphans(&self, since: DateTime<Utc>, in_use: Option<&Token>) -> Result<Option<Vec<String>>, S::Error> {
-        if in_use.is_some_and(|token| token.id.is_none()) {
+        let mut orphans = self.system.orphans(since).await?;
+        if !orphans.is_empty() && in_use.is_some_and(|token| token.id.is_none()) {
             return Ok(None);
         }
-        let mut orphans = self.system.orphans(since).await?;
         orphans.retain(|id| in_use.is_none_or(|token| token.id.as_ref() != Some(id)));
         Ok(Some(orphans))
     }

@@ -69,6 +69,12 @@ impl Options {
         if !self.connection.validate_certs {
             task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
         }
+        if self.quay_token.trimmed().is_empty() {
+            bail!("quay_token is empty; it has to be an OAuth access token of Quay");
+        }
+        if self.description.chars().count() > LONGEST_DESCRIPTION {
+            bail!("description is longer than the {LONGEST_DESCRIPTION} characters that Quay takes");
+        }
         if self.state == State::Absent && !self.delete_robot {
             bail!(
                 "a robot's token ends for good only with the robot: state: absent deletes it, with all that it may do. Say delete_robot: true if that is \
@@ -107,9 +113,6 @@ impl Job<'_> {
 
     /// One robot, whatever becomes of the others.
     async fn work(&self, target: &Target) -> Row {
-        for remark in target.destination.remarks() {
-            self.task.warn(remark);
-        }
         let worked = match self.options.state {
             State::Absent => self.delete(target).await,
             State::Present | State::Rotated => self.rotate(target).await,
@@ -118,6 +121,9 @@ impl Job<'_> {
     }
 
     async fn rotate(&self, target: &Target) -> Result<Row> {
+        for remark in target.destination.remarks() {
+            self.task.warn(remark);
+        }
         let system = RobotToken::new(self.task, self.options, self.quay, self.registry, target);
         let policy = Policy {
             force: self.options.state == State::Rotated,
@@ -139,6 +145,8 @@ impl Job<'_> {
 
     /// The robot is gone, its token is proven dead, and nothing of it is left in the file.
     async fn delete(&self, target: &Target) -> Result<Row> {
+        // A file that the token cannot be taken out of is better found while the robot is still there.
+        target.destination.check_writable().await?;
         let robot = match self.quay.robot(&target.account).await {
             Ok(robot) => Some(robot),
             Err(error) if error.cause() == Some(Cause::NoRobot) => None,
@@ -146,7 +154,7 @@ impl Job<'_> {
         };
         if self.task.check_mode {
             let holds = target.destination.look().await?.token.is_some();
-            return Ok(Row::of_deletion(target, robot.is_some(), holds));
+            return Ok(Row::of_deletion(target, robot.is_some(), Ok(holds)));
         }
         if let Some(robot) = &robot {
             if let Some(token) = &robot.token {
@@ -158,13 +166,19 @@ impl Job<'_> {
                 Err(error) if error.cause() == Some(Cause::NoRobot) => {}
                 Err(error) => return Err(error.into()),
             }
-            self.prove_dead(target, robot.token.as_ref()).await?;
         }
-        let removed =
-            target.destination.remove().await.context(
-                "the robot is deleted, but its token could not be taken out of the file; run the task again",
-            )?;
-        Ok(Row::of_deletion(target, robot.is_some(), removed))
+        let token = robot.as_ref().and_then(|robot| robot.token.as_ref());
+        Ok(Row::of_deletion(target, robot.is_some(), self.clear_away(target, token).await))
+    }
+
+    /// Says whether the token was in the file.
+    async fn clear_away(&self, target: &Target, token: Option<&Secret>) -> Result<bool> {
+        self.prove_dead(target, token).await?;
+        target
+            .destination
+            .remove()
+            .await
+            .context("the robot is deleted, but its token could not be taken out of the file; run the task again")
     }
 
     async fn prove_dead(&self, target: &Target, token: Option<&Secret>) -> Result<()> {
@@ -180,3 +194,5 @@ impl Job<'_> {
         }
     }
 }
+
+const LONGEST_DESCRIPTION: usize = 255;

@@ -15,13 +15,14 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::StatusCode;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 pub use error::HttpError;
+pub(crate) use excerpt::quotable;
 pub use reqwest::Method;
 
 use crate::secret::Secret;
@@ -128,8 +129,11 @@ impl Client {
 
     async fn exchange(&self, request: &Request, url: &Url) -> Result<Answer, HttpError> {
         let mut builder = self.inner.request(request.method.clone(), url.clone()).headers(request.headers.clone());
-        if let Some(body) = &request.body {
-            builder = builder.body(body.reveal().to_owned());
+        match &request.body {
+            Some(body) => builder = builder.body(body.reveal().to_owned()),
+            // Some proxies refuse a POST that does not say that it has no body.
+            None if request.method == Method::POST => builder = builder.header(CONTENT_LENGTH, 0),
+            None => {}
         }
         let described = format!("{} {}", request.method, shown(url));
         let mut response = builder.send().await.map_err(|error| HttpError::from_reqwest(&described, &error))?;
@@ -372,6 +376,38 @@ mod tests {
             assert!(pause >= FIRST_PAUSE.mul_f64(0.5 * f64::from(2_u32.pow(attempt))));
             assert!(pause <= FIRST_PAUSE.mul_f64(1.5 * f64::from(2_u32.pow(attempt))));
         }
+    }
+
+    #[test]
+    fn a_request_that_changes_something_says_how_long_it_is() {
+        for (method, body, length) in
+            [(Method::POST, None, Some("0")), (Method::POST, Some("{}"), Some("2")), (Method::DELETE, None, None)]
+        {
+            let head = sent(|url| {
+                let request = Request::new(method.clone(), url, Repeat::OnlyIfNothingWasDone(|_| false));
+                if body.is_some() { request.json(&serde_json::json!({})).unwrap() } else { request }
+            });
+            let lengths: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("content-length: ")).collect();
+            assert_eq!(lengths, Vec::from_iter(length), "{head}");
+        }
+    }
+
+    /// What arrives of a request, in small letters.
+    fn sent(request: impl FnOnce(Url) -> Request) -> String {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = [0; 4096];
+            let length = stream.read(&mut head).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+            String::from_utf8_lossy(&head[..length]).to_ascii_lowercase()
+        });
+        let client = Client::new(&Connection { use_proxy: false, ..Connection::default() }).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(runtime.block_on(client.send(&request(url))).unwrap().status(), 204);
+        server.join().unwrap()
     }
 
     fn client(allow_http: bool) -> Client {

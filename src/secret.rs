@@ -72,8 +72,11 @@ impl Scrubber {
     /// Remembers a secret. Very short ones are not looked for: they would blot out ordinary words and say by that what they are.
     pub fn learn(&mut self, secret: &Secret) {
         let text = secret.reveal();
-        if text.len() >= SHORTEST_SCRUBBED {
-            self.spellings.extend(spellings(text));
+        // A secret from a file or a variable is sent without the white space around it.
+        for text in [Some(text), Some(text.trim()).filter(|trimmed| *trimmed != text)].into_iter().flatten() {
+            if text.len() >= SHORTEST_SCRUBBED {
+                self.spellings.extend(spellings(text));
+            }
         }
     }
 
@@ -145,6 +148,13 @@ mod tests {
         scrubber.learn(&Secret::new("pass word+\"1\""));
         let said = "pass word+\"1\" | pass word+\\\"1\\\" | pass%20word%2B%221%22 | pass+word%2B%221%22 | cGFzcyB3b3JkKyIxIg==";
         assert_eq!(scrubber.scrub(said), "******** | ******** | ******** | ******** | ********");
+    }
+
+    #[test]
+    fn a_secret_is_scrubbed_without_the_white_space_around_it() {
+        let mut scrubber = Scrubber::default();
+        scrubber.learn(&Secret::new(" t0ken\n"));
+        assert_eq!(scrubber.scrub("bad token t0ken, dDBrZW4="), "bad token ********, ********");
     }
 
     #[test]

@@ -160,17 +160,25 @@ fn the_module_is_found_by_our_key_then_by_the_engines_name_then_by_the_programs(
         (&copied, json!({}), found),
         (&copied, json!({ "_ansible_module_name": "tokensmith.redhat.native.tokensmith_x86_64" }), found),
         (&linked, json!({}), found),
-        (&plain, json!({}), "do not say which module to run. This executable holds: sso_token."),
+        (
+            &plain,
+            json!({}),
+            "do not say which module to run. This executable holds: quay_keyless_token, quay_robot_token, sso_token.",
+        ),
         (
             &plain,
             json!({ "_ansible_module_name": "a.b.other" }),
-            "do not say which module to run. This executable holds: sso_token.",
+            "do not say which module to run. This executable holds: quay_keyless_token, quay_robot_token, sso_token.",
         ),
-        (&plain, json!({ "_tokensmith_module": "other" }), "no module other. This executable holds: sso_token."),
+        (
+            &plain,
+            json!({ "_tokensmith_module": "other" }),
+            "no module other. This executable holds: quay_keyless_token, quay_robot_token, sso_token.",
+        ),
         (
             &copied,
             json!({ "_tokensmith_module": "other", "_ansible_module_name": "tokensmith.redhat.sso_token" }),
-            "no module other. This executable holds: sso_token.",
+            "no module other. This executable holds: quay_keyless_token, quay_robot_token, sso_token.",
         ),
     ];
     for (program, arguments, sentence) in cases {
@@ -264,8 +272,8 @@ fn arguments_of_ten_megabytes_are_arguments() {
 #[test]
 fn help_and_version_are_on_standard_output() {
     let cases: [(&[&str], &str); 5] = [
-        (&["--help"], "Modules:\n  sso_token"),
-        (&["help"], "Modules:\n  sso_token"),
+        (&["--help"], "Modules:\n  quay_keyless_token"),
+        (&["help"], "Modules:\n  quay_keyless_token"),
         (&["--version"], concat!("tokensmith ", env!("CARGO_PKG_VERSION"))),
         (&["sso_token", "--help"], "--offline-token-file <PATH>"),
         (&["sso_token", "-h"], "--check"),

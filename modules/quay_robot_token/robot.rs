@@ -5,7 +5,7 @@ use std::cell::Cell;
 use tokensmith::ansible::Task;
 use tokensmith::rotation::{InPlace, Note, Proof, ReadBack, Standing, System, Token};
 use tokensmith::secret::Secret;
-use tokensmith::systems::quay::{Cause, LogIn, Quay, QuayError, Registry, Robot};
+use tokensmith::systems::quay::{Cause, LogIn, Quay, QuayError, Registry, Robot, is_name_for_new_robot};
 
 use super::Options;
 use super::targets::Target;
@@ -18,6 +18,8 @@ pub(super) struct RobotToken<'a> {
     target: &'a Target,
     is_missing: Cell<bool>,
     was_created: Cell<bool>,
+    /// Somebody else made it at the same time.
+    was_found: Cell<bool>,
 }
 
 impl<'a> RobotToken<'a> {
@@ -28,7 +30,8 @@ impl<'a> RobotToken<'a> {
         registry: &'a Registry,
         target: &'a Target,
     ) -> Self {
-        Self { task, options, quay, registry, target, is_missing: Cell::new(false), was_created: Cell::new(false) }
+        let [is_missing, was_created, was_found] = [(); 3].map(|()| Cell::new(false));
+        Self { task, options, quay, registry, target, is_missing, was_created, was_found }
     }
 
     /// Whether the robot was made (in check mode: would be).
@@ -36,12 +39,28 @@ impl<'a> RobotToken<'a> {
         self.was_created.get() || (self.task.check_mode && self.is_missing.get())
     }
 
+    /// Whether the new token, if there is one, came of a request for another one. The first one of a robot did not.
+    pub(super) fn was_regenerated(&self) -> bool {
+        !self.was_created() && !self.was_found.get()
+    }
+
     async fn robot(&self) -> Result<Option<Robot>, QuayError> {
         match self.quay.robot(&self.target.account).await {
             Ok(robot) => Ok(Some(self.learnt(robot))),
-            Err(error) if error.cause() == Some(Cause::NoRobot) && self.options.create_robot => Ok(None),
+            Err(error) if error.cause() == Some(Cause::NoRobot) && self.options.create_robot => {
+                self.forecast_creation()
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// A run would be told by the server that the robot cannot be called so.
+    fn forecast_creation(&self) -> Result<Option<Robot>, QuayError> {
+        let name = &self.target.account.short_name;
+        if self.task.check_mode && !is_name_for_new_robot(name) {
+            return Err(QuayError::NewName(name.clone()));
+        }
+        Ok(None)
     }
 
     fn learnt(&self, robot: Robot) -> Robot {
@@ -83,7 +102,10 @@ impl System for RobotToken<'_> {
                     robot
                 }
                 // Somebody else was quicker: its token is as good.
-                Err(error) if error.cause() == Some(Cause::Exists) => self.quay.robot(account).await?,
+                Err(error) if error.cause() == Some(Cause::Exists) => {
+                    self.was_found.set(true);
+                    self.quay.robot(account).await?
+                }
                 Err(error) => return Err(error),
             }
         } else {
@@ -104,7 +126,7 @@ impl InPlace for RobotToken<'_> {
     async fn read_back(&self) -> Result<ReadBack, QuayError> {
         match self.robot().await? {
             Some(robot) => {
-                if self.is_missing.get() {
+                if self.is_missing.get() && !self.was_found.get() {
                     self.was_created.set(true);
                 }
                 Ok(ReadBack::Token(self.token(robot)?))

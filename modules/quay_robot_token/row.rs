@@ -18,7 +18,27 @@ pub(super) struct Row {
     token: Option<Secret>,
     before: Value,
     after: Value,
-    error: Option<Error>,
+    failure: Option<Failure>,
+}
+
+/// Why a robot failed, and the same in words that fit every robot that fails so.
+struct Failure {
+    error: Error,
+    cause: String,
+}
+
+impl Failure {
+    fn of(target: &Target, error: Error) -> Self {
+        let short = &target.account.short_name;
+        let mut cause = format!("{error:#}")
+            .replace(&target.full_name, "the robot")
+            .replace(&format!("/robots/{short}"), "/robots/…")
+            .replace(&format!("no robot {short};"), "no robot of this name;");
+        if let Some(file) = target.destination.file() {
+            cause = cause.replace(&file.path().display().to_string(), "…");
+        }
+        Self { error, cause }
+    }
 }
 
 impl Row {
@@ -27,7 +47,7 @@ impl Row {
         let has_file = target.destination.file().is_some();
         let is_forecast = job.task.check_mode && rotation.reason != Reason::Valid;
         let mut returned = described(target, rotation.reason);
-        returned["rotated"] = json!(rotation.issued && !system.was_created());
+        returned["rotated"] = json!(rotation.issued && system.was_regenerated());
         returned["created"] = json!(system.was_created());
         returned["recovered"] = json!(rotation.recovered);
         returned["overtaken"] = json!(rotation.overtaken);
@@ -42,20 +62,26 @@ impl Row {
             ));
         }
         let is_stranded = rotation.is_stranded();
-        let wanted = is_stranded || (job.options.hand_over.returns_token() && !is_forecast);
+        // Where the result would be public the server keeps the token: it shows it to the next run.
+        let is_public = job.task.result_is_public();
+        let wanted = (is_stranded && !is_public) || (job.options.hand_over.returns_token() && !is_forecast);
         let after = rotation.token.as_ref().map(Trace::of);
         Self {
             changed: rotation.issued || (has_file && rotation.handed_over),
             before: for_diff(rotation.before.as_ref()),
             after: if is_forecast && rotation.issued { json!("(a new token)") } else { for_diff(after.as_ref()) },
             token: rotation.token.map(|token| token.secret).filter(|_| wanted),
-            error: rotation.error.map(|error| explained(error, is_stranded)),
+            failure: rotation.error.map(|error| Failure::of(target, explained(error, is_stranded, is_public))),
             returned,
         }
     }
 
-    /// The robot is gone. `existed`: until this run; `removed`: its token was in the file.
-    pub(super) fn of_deletion(target: &Target, existed: bool, removed: bool) -> Self {
+    /// The robot is gone. `existed`: until this run; `removed`: its token was in the file, if that could be seen to.
+    pub(super) fn of_deletion(target: &Target, existed: bool, removed: Result<bool, Error>) -> Self {
+        let (removed, failure) = match removed {
+            Ok(removed) => (removed, None),
+            Err(error) => (false, Some(Failure::of(target, error))),
+        };
         let reason = if existed { Reason::Forced } else { Reason::Missing };
         let mut returned = described(target, reason);
         returned["deleted"] = json!(existed);
@@ -66,14 +92,15 @@ impl Row {
             token: None,
             before: json!({ "robot": shown(existed) }),
             after: json!({ "robot": shown(false) }),
-            error: None,
+            failure,
         }
     }
 
     /// Nothing was done.
     pub(super) fn failed(target: &Target, error: Error) -> Self {
         let returned = json!({ "robot": target.full_name });
-        Self { returned, changed: false, token: None, before: Value::Null, after: Value::Null, error: Some(error) }
+        let failure = Some(Failure::of(target, error));
+        Self { returned, changed: false, token: None, before: Value::Null, after: Value::Null, failure }
     }
 
     /// The result of a task about one robot.
@@ -83,8 +110,8 @@ impl Row {
             Some(token) => outcome.secret("token", token),
             None => outcome,
         };
-        match self.error {
-            Some(error) => outcome.failed(error),
+        match self.failure {
+            Some(failure) => outcome.failed(failure.error),
             None => outcome,
         }
     }
@@ -106,8 +133,8 @@ pub(super) fn outcome_of(rows: Vec<Row>) -> Outcome {
         "rotated": count(|row| row.says("rotated")),
         "created": count(|row| row.says("created")),
         "deleted": count(|row| row.says("deleted")),
-        "unchanged": count(|row| !row.changed && row.error.is_none()),
-        "failed": count(|row| row.error.is_some()),
+        "unchanged": count(|row| !row.changed && row.failure.is_none()),
+        "failed": count(|row| row.failure.is_some()),
     });
     let listed: Vec<Value> = rows.iter().map(listed).collect();
     let by_name = |part: fn(&Row) -> &Value| -> Value {
@@ -130,7 +157,7 @@ pub(super) fn outcome_of(rows: Vec<Row>) -> Outcome {
 fn listed(row: &Row) -> Value {
     let mut listed = row.returned.clone();
     listed["changed"] = json!(row.changed);
-    if let Some(error) = &row.error {
+    if let Some(Failure { error, .. }) = &row.failure {
         listed["failed"] = json!(true);
         listed["msg"] = json!(format!("{error:#}"));
     }
@@ -139,13 +166,12 @@ fn listed(row: &Row) -> Value {
 
 /// Many fail for one cause more often than for many, so each cause is told once.
 fn failure(rows: &[Row]) -> Option<Error> {
-    let mut causes: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
     let mut failed = 0;
     for row in rows {
-        let Some(error) = &row.error else { continue };
+        let Some(Failure { cause, .. }) = &row.failure else { continue };
         failed += 1;
-        let cause = format!("{error:#}").replace(row.name(), "the robot");
-        match causes.iter_mut().find(|(known, _)| *known == cause) {
+        match causes.iter_mut().find(|(known, _)| known == cause) {
             Some((_, names)) => names.push(row.name()),
             None => causes.push((cause, vec![row.name()])),
         }
@@ -176,14 +202,17 @@ fn described(target: &Target, reason: Reason) -> Value {
     returned
 }
 
-fn explained(error: impl Into<Error>, is_stranded: bool) -> Error {
+fn explained(error: impl Into<Error>, is_stranded: bool, is_public: bool) -> Error {
     let error = error.into();
-    if is_stranded {
-        return error.context(
+    match (is_stranded, is_public) {
+        (false, _) => error,
+        (true, false) => error.context(
             "the new token is in the result as token and nowhere else on this host; store it, or run the task again",
-        );
+        ),
+        (true, true) => error.context(
+            "the new token is nowhere on this host, as with async everybody on it may read the result; run the task again, which fetches it",
+        ),
     }
-    error
 }
 
 fn for_diff(token: Option<&Trace>) -> Value {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tokensmith::rotation::{Destination, Naming, file_stem};
-use tokensmith::systems::quay::{Account, Namespace, Quay, Registry};
+use tokensmith::systems::quay::{Account, Namespace, Quay, Registry, is_no_name, robot_name};
 
 use super::Options;
 
@@ -70,17 +70,22 @@ impl Names {
             (None, None) => bail!("no robot is named, and all_robots is false"),
         };
         let mut organization = options.organization.clone();
+        if organization.as_deref().is_some_and(is_no_name) {
+            bail!(
+                "organization: '{}' is no name; leave organization out for the user's own robots",
+                organization.unwrap_or_default()
+            );
+        }
         let mut short = Vec::new();
-        for name in given.iter().flatten() {
+        for (index, name) in given.iter().flatten().enumerate() {
             let (namespace, robot) = split(name)?;
             match (&organization, namespace) {
                 (Some(one), Some(other)) if one != other => bail!(
                     "the robot {name} does not belong to {one}; a task is about the robots of one organization, or of one user"
                 ),
-                (None, Some(namespace)) if short.is_empty() => organization = Some(namespace.to_owned()),
-                (None, Some(_)) => {
-                    bail!("name all robots in full, or none; those without an organization are the user's own")
-                }
+                (None, Some(namespace)) if index == 0 => organization = Some(namespace.to_owned()),
+                (None, Some(_)) => bail!(NAMED_BOTH_WAYS),
+                (Some(_), None) if options.organization.is_none() => bail!(NAMED_BOTH_WAYS),
                 _ => {}
             }
             if short.iter().any(|known| known == robot) {
@@ -102,7 +107,7 @@ impl Names {
 impl Target {
     fn new(owner: &Owner, short_name: String, options: &Options, registry: &Registry) -> Result<Self> {
         let full_name = format!("{}+{short_name}", owner.name);
-        let registry_key = options.server.key(registry, &owner.name);
+        let registry_key = options.server.key(registry, &owner.name)?;
         let naming =
             Naming { name: "robot_token", token_type: None, login: Some((full_name.clone(), registry_key.clone())) };
         let dest =
@@ -113,18 +118,9 @@ impl Target {
     }
 }
 
-/// The namespace and the short name in a robot's name.
 fn split(name: &str) -> Result<(Option<&str>, &str)> {
-    let (namespace, robot) = match name.split_once('+') {
-        Some((namespace, robot)) => (Some(namespace), robot),
-        None => (None, name),
-    };
-    // What else is wrong with a name is for the server to say: it may be older than today's rules.
-    let is_path = |part: &str| part.is_empty() || part.starts_with("..") || part == "." || part.contains(['/', '+']);
-    if is_path(robot) || namespace.is_some_and(is_path) {
-        bail!("'{name}' is not the name of a robot; write it short (ci) or in full (acme+ci)");
-    }
-    Ok((namespace, robot))
+    robot_name(name)
+        .with_context(|| format!("'{name}' is not the name of a robot; write it short (ci) or in full (acme+ci)"))
 }
 
 /// The path of a template.
@@ -166,21 +162,12 @@ fn check_apart(targets: &[Target]) -> Result<()> {
     Ok(())
 }
 
+const NAMED_BOTH_WAYS: &str =
+    "name all robots in full, or none, or say organization; without it those named short are the user's own";
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn robots_are_named_short_or_in_full() {
-        for (name, parts) in
-            [("ci", (None, "ci")), ("acme+ci", (Some("acme"), "ci")), ("Old.Robot", (None, "Old.Robot"))]
-        {
-            assert_eq!(split(name).unwrap(), parts);
-        }
-        for name in ["", "+", "acme+", "+ci", "a/b", "..", "acme+..", "a+b+c", "."] {
-            assert!(split(name).unwrap_err().to_string().contains("is not the name of a robot"), "{name}");
-        }
-    }
 
     #[test]
     fn a_template_knows_three_words() {

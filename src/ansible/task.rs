@@ -51,11 +51,16 @@ impl Task {
         self.scrubber.borrow_mut().learn(secret);
     }
 
+    /// Whether the result lies in a file that everybody on the host may read, as it does under `async`.
+    pub fn result_is_public(&self) -> bool {
+        self.is_async
+    }
+
     /// Refuses to go on where the result would hold a secret and lie in a file that everybody on the host may read, as it does under `async`.
     ///
     /// The action plugin refuses this before the module is sent; it does not see a secret that comes from the target's environment.
     pub fn refuse_public_secret(&self) -> Result<()> {
-        if !self.is_async {
+        if !self.result_is_public() {
             return Ok(());
         }
         bail!(

@@ -12,12 +12,18 @@ pub(super) fn excerpt(status: StatusCode, content_type: Option<&str>, body: &[u8
         return String::new();
     }
     let readable = if text.starts_with('<') { without_tags(&text) } else { text };
-    let mut quoted = readable.split_whitespace().map(short_or_hidden).collect::<Vec<_>>().join(" ");
-    if quoted.chars().count() > LONGEST_EXCERPT {
-        quoted = quoted.chars().take(LONGEST_EXCERPT).chain(['…']).collect();
-    }
+    let quoted = cut(&readable.split_whitespace().map(short_or_hidden).collect::<Vec<_>>().join(" "));
     let kind = content_type.and_then(|kind| kind.split(';').next()).unwrap_or("no content type").trim().to_owned();
     format!(" ({kind}: \"{quoted}\")")
+}
+
+/// What a server says of an error, for quoting it within a sentence: its first line, not too long, and without words that may be tokens of which nobody
+/// here knows.
+pub(crate) fn quotable(said: &str) -> String {
+    let first = said.trim().lines().next().unwrap_or_default();
+    let may_be_token = |word: &str| word.len() >= SHORTEST_TOKEN && !word.contains("://");
+    let words = first.split_whitespace().map(|word| if may_be_token(word) { "…" } else { word });
+    cut(&words.collect::<Vec<_>>().join(" "))
 }
 
 /// What a body is, where JSON was expected.
@@ -50,6 +56,13 @@ fn without_tags(page: &str) -> String {
     words
 }
 
+fn cut(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut cut: String = characters.by_ref().take(LONGEST_EXCERPT).collect();
+    cut.extend(characters.next().map(|_| '…'));
+    cut
+}
+
 fn short_or_hidden(word: &str) -> &str {
     if word.len() > LONGEST_WORD { "…" } else { word }
 }
@@ -57,6 +70,7 @@ fn short_or_hidden(word: &str) -> &str {
 const LONGEST_LOOK: usize = 4096;
 const LONGEST_EXCERPT: usize = 200;
 const LONGEST_WORD: usize = 30;
+const SHORTEST_TOKEN: usize = 40;
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +94,22 @@ mod tests {
     fn words_as_long_as_tokens_are_left_out() {
         let said = format!("bad token {} seen", "x".repeat(64));
         assert_eq!(excerpt(StatusCode::BAD_REQUEST, None, said.as_bytes()), " (no content type: \"bad token … seen\")");
+    }
+
+    #[test]
+    fn what_a_server_says_is_quoted_by_its_first_line_without_what_may_be_a_token() {
+        for (said, quoted) in [
+            (" 'x' is too long\n\nFailed validating\n", "'x' is too long"),
+            (&format!("token {} is unknown", "Q7".repeat(20)), "token … is unknown"),
+            (
+                "issuer https://idp.example.com/realms/external unknown",
+                "issuer https://idp.example.com/realms/external unknown",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(quotable(said), quoted);
+        }
+        assert_eq!(quotable(&"no ".repeat(4000)).chars().count(), LONGEST_EXCERPT + 1);
     }
 
     #[test]

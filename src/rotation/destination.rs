@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -100,7 +101,14 @@ impl Destination {
         file.check()?;
         let existing = file.place.read()?;
         let rest = existing.as_ref().and_then(|content| file.format.without(content, file.login().as_ref()));
-        let Some(rest) = rest else { return file.place.remove(&lock) };
+        let Some(rest) = rest else {
+            let is_ours = |content: &[u8]| file.format.read(content, file.login().as_ref()).is_some();
+            // Another user's token, say.
+            if existing.as_ref().is_some_and(|content| !is_ours(content)) {
+                return Ok(false);
+            }
+            return file.place.remove(&lock);
+        };
         let was_there = existing.as_deref() != Some(&rest);
         if was_there {
             file.place.reserve(&lock, rest.len())?.hand_over(&rest)?;
@@ -118,12 +126,33 @@ impl FileInFormat {
     fn look(&self) -> Result<Holding, PlaceError> {
         let read = |content: &[u8]| self.format.read(content, self.login().as_ref());
         let content = self.place.read()?;
+        let (token, note) = (content.as_ref().and_then(|content| read(content)), self.place.note());
+        let says_otherwise = match (&content, &token) {
+            (Some(content), Some(token)) => self.says_otherwise(content, token, note.as_ref()),
+            _ => false,
+        };
         Ok(Holding {
-            token: content.as_ref().and_then(|content| read(content)),
-            note: self.place.note(),
             left_behind: self.place.left_behind()?.and_then(|content| read(&content)),
-            has_drifted: self.place.has_drifted()?,
+            has_drifted: says_otherwise || self.place.has_drifted()?,
+            token,
+            note,
         })
+    }
+
+    /// Whether the file says something else of its token than would be written: another registry, say.
+    fn says_otherwise(&self, content: &[u8], token: &Secret, note: Option<&Note>) -> bool {
+        if !self.format.tells_about_token() {
+            return false;
+        }
+        let about_token = note.cloned().and_then(|note| note.about(&token.fingerprint()));
+        let expires_at = about_token.and_then(|note| note.expires_at);
+        let written = self.format.write(&self.handed_over(token, expires_at), None);
+        written.is_ok_and(|written| written.as_slice() != content)
+    }
+
+    fn handed_over<'a>(&'a self, token: &'a Secret, expires_at: Option<DateTime<Utc>>) -> HandedOver<'a> {
+        let Naming { name, token_type, .. } = self.naming;
+        HandedOver { token, name, token_type, expires_at, login: self.login() }
     }
 
     /// Whether a token can be brought into the file as it is. Returns how long it is.
@@ -136,13 +165,7 @@ impl FileInFormat {
 
     /// Other programs, which know nothing of our lock, write to the same file. So it is read at the last moment, and again before it is replaced.
     fn hand_over(&self, reserved: Reserved, token: &Token) -> Result<(), PlaceError> {
-        let what = HandedOver {
-            token: &token.secret,
-            name: self.naming.name,
-            token_type: self.naming.token_type,
-            expires_at: token.expires_at,
-            login: self.login(),
-        };
+        let what = self.handed_over(&token.secret, token.expires_at);
         let compose = |existing: Option<&[u8]>| {
             self.format.write(&what, existing).map_err(|why| self.place.wrong(&why.to_string()))
         };
@@ -254,6 +277,23 @@ mod tests {
             assert!(removed(&foreign).is_err(), "{format}");
             assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn a_file_with_the_token_of_another_user_stays() {
+        let (_other_folder, other) = destination("kubernetes_secret", "");
+        let what = HandedOver {
+            token: &Secret::new("p"),
+            name: "robot_token",
+            token_type: None,
+            expires_at: None,
+            login: Some(Login { username: "acme+old", registry: "quay.example.com" }),
+        };
+        let content = other.0.as_ref().unwrap().format.write(&what, None).unwrap();
+        let content = String::from_utf8(content.to_vec()).unwrap();
+        let (folder, destination) = destination("kubernetes_secret", &content);
+        assert!(!removed(&destination).unwrap());
+        assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), content);
     }
 
     fn destination(format: &str, content: &str) -> (tempfile::TempDir, Destination) {

@@ -45,7 +45,7 @@ pub enum RotationError {
     )]
     Lost(#[source] Cause),
     /// The token is refused.
-    #[error("the server does not accept the token that it issued: {0}; run the task again")]
+    #[error("the server does not accept the token that it issued: {0}")]
     NotAccepted(String),
     /// Whether the new token works could not be asked.
     #[error("the new token was issued, and whether it works could not be asked: {0}; run the task again")]

@@ -130,6 +130,11 @@ impl Format {
         self == Self::DockerConfig
     }
 
+    /// Whether the file also says whose token it is and when it ends, and is this format's as a whole.
+    pub fn tells_about_token(self) -> bool {
+        matches!(self, Self::Json | Self::Env)
+    }
+
     /// Bytes to reserve for the next content of a file that has so many now. Enough for a token of 16 KiB, which is more than servers accept in
     /// a header.
     pub fn room(self, existing: usize) -> usize {

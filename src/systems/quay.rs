@@ -47,12 +47,15 @@ pub enum RegistryKey {
 
 impl Server {
     /// The key of a namespace's credentials.
-    pub fn key(&self, registry: &Registry, namespace: &str) -> String {
+    pub fn key(&self, registry: &Registry, namespace: &str) -> Result<String, QuayError> {
         let host = self.registry.as_deref().unwrap_or(&registry.service);
-        match self.registry_key {
+        if host.is_empty() || host.contains('/') || host.contains(char::is_whitespace) {
+            return Err(QuayError::RegistryName(host.to_owned()));
+        }
+        Ok(match self.registry_key {
             RegistryKey::Registry => host.to_owned(),
             RegistryKey::Organization => format!("{host}/{namespace}"),
-        }
+        })
     }
 }
 
@@ -110,6 +113,9 @@ pub enum QuayError {
     /// No usable answer.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// No answer to an exchange: Quay closes the connection where it cannot ask the issuer for its keys.
+    #[error("{0}; most often Quay cannot reach the issuer of the OIDC token, or does not trust its certificate")]
+    NoExchange(HttpError),
     /// The server does not show the token to this caller.
     #[error(
         "the server shows {robot} without its token: the user of quay_token may look at robots and not at their secrets (a read-only superuser); use the \
@@ -119,6 +125,14 @@ pub enum QuayError {
         /// Full name of the robot.
         robot: String,
     },
+    /// No new robot can be called so.
+    #[error("'{0}': {why}", why = Cause::BadName.sentence())]
+    NewName(String),
+    /// `registry` is no name of a host.
+    #[error(
+        "registry {0}: write the host name alone, with its port where it has one; registry_key: organization adds the organization"
+    )]
+    RegistryName(String),
     /// `quay_host` is no address of a Quay.
     #[error("quay_host {address}: {why}")]
     Host {
@@ -142,11 +156,34 @@ impl QuayError {
 impl SystemError for QuayError {
     fn may_have_acted(&self) -> bool {
         match self {
-            Self::Http(error) => error.server_may_have_acted(),
+            Self::Http(error) | Self::NoExchange(error) => error.server_may_have_acted(),
             Self::NoTokenShown { .. } => true,
-            Self::Refused(_) | Self::Host { .. } => false,
+            Self::Refused(_) | Self::NewName(_) | Self::RegistryName(_) | Self::Host { .. } => false,
         }
     }
+}
+
+/// The namespace, where it is named, and the short name in a robot's name. Nothing where no robot can be called so.
+///
+/// What else is wrong with a name is for the server to say: it may be older than today's rules.
+pub fn robot_name(name: &str) -> Option<(Option<&str>, &str)> {
+    let (namespace, robot) = match name.split_once('+') {
+        Some((namespace, robot)) => (Some(namespace), robot),
+        None => (None, name),
+    };
+    (!is_no_name(robot) && !namespace.is_some_and(is_no_name)).then_some((namespace, robot))
+}
+
+/// Whether nothing can be called so: it is empty, or would lead to another path of the API.
+pub fn is_no_name(name: &str) -> bool {
+    name.trim().is_empty() || name.starts_with("..") || name == "." || name.contains(['/', '+'])
+}
+
+/// Whether a new robot can be called so. Older ones may be called otherwise.
+pub fn is_name_for_new_robot(name: &str) -> bool {
+    let is_small = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_small);
+    (2..=255).contains(&name.len()) && name.split(['.', '_', '-']).all(is_word)
 }
 
 impl Account {
@@ -192,7 +229,10 @@ impl Quay {
         let challenge = answer.header("www-authenticate").unwrap_or_default();
         match parameter(challenge, "service") {
             Some(service) if matches!(answer.status(), 200 | 401) => Ok(Registry { service: service.to_owned() }),
-            _ => Err(self.failed(&answer, "there is no registry of Quay at this address; is quay_host right?")),
+            _ => {
+                let why = "there is no registry of Quay at this address; is quay_host right?";
+                Err(self.failed(&answer, passing(answer.status()).unwrap_or(why)))
+            }
         }
     }
 
@@ -258,7 +298,10 @@ impl Quay {
         match answer.status() {
             200 if answer.json::<TokenBody>().is_some() => Ok(LogIn::Accepted),
             401 => Ok(LogIn::Refused(refusal::registry_message(&answer))),
-            _ => Err(self.failed(&answer, "this is not what the registry answers to a log-in")),
+            status => {
+                let why = "this is not what the registry answers to a log-in";
+                Err(self.failed(&answer, passing(status).unwrap_or(why)))
+            }
         }
     }
 
@@ -268,12 +311,16 @@ impl Quay {
     pub async fn exchange(&self, robot: &str, oidc_token: &Secret) -> Result<Secret, QuayError> {
         let url = self.url(&["oauth2", "federation", "robot", "token"]);
         let request = Request::new(Method::GET, url, ISSUING).basic(robot, oidc_token)?;
-        let answer = self.client.send(&request).await?;
+        let answer = match self.client.send(&request).await {
+            Err(error @ HttpError::Lost { .. }) => return Err(QuayError::NoExchange(error)),
+            answer => answer?,
+        };
         match answer.status() {
             200 => Ok(answer.expect_json::<TokenBody>()?.token),
-            _ => Err(refusal::of_exchange(&answer, robot).unwrap_or_else(|| {
-                self.failed(&answer, "the exchange of Quay answers otherwise; is the release older than 3.13?")
-            })),
+            status => {
+                Err(refusal::of_exchange(&answer, robot)
+                    .unwrap_or_else(|| self.failed(&answer, why_no_exchange(status))))
+            }
         }
     }
 
@@ -282,7 +329,11 @@ impl Quay {
         let answer = self.client.send(&self.authorized(Request::get(self.url(&["api", "v1", "user", ""])))?).await?;
         match answer.status() {
             200 => Ok(answer.expect_json::<User>()?.username),
-            _ => Err(self.refused(&answer, &Namespace::User, None).await),
+            _ => Err(match self.refused(&answer, &Namespace::User, None).await {
+                // A token without the scope for it is answered here as one that is no good.
+                QuayError::Refused(refusal) => refusal.about_the_user().into(),
+                other => other,
+            }),
         }
     }
 
@@ -380,9 +431,28 @@ struct User {
 fn why_unexpected(status: u16) -> &'static str {
     match status {
         404 => "there is no API of Quay at this address; is quay_host right?",
-        429 => "the server or a proxy before it limits requests; try again later, or with a lower concurrency",
-        500.. => "the server or a proxy before it failed",
-        _ => "this is not what Quay answers",
+        _ => passing(status).unwrap_or("this is not what Quay answers"),
+    }
+}
+
+/// A server error here is one of configuration more often than not.
+fn why_no_exchange(status: u16) -> &'static str {
+    match status {
+        404 | 405 => "there is no exchange at this address, it came with Quay 3.13; is quay_host right?",
+        500 => {
+            "most often the issuer does not know the key (kid) of the OIDC token, or its address in the robot's federation is not https"
+        }
+        502 | 504 => "most often Quay cannot reach the issuer of the OIDC token, or does not trust its certificate",
+        _ => passing(status).unwrap_or("this is not what the exchange of Quay answers"),
+    }
+}
+
+/// What says nothing about the request.
+fn passing(status: u16) -> Option<&'static str> {
+    match status {
+        429 => Some("the server or a proxy before it limits requests; try again later, or with a lower concurrency"),
+        500.. => Some("the server or a proxy before it failed"),
+        _ => None,
     }
 }
 
@@ -418,6 +488,28 @@ mod tests {
         ] {
             let error = quay(host).err().unwrap().to_string();
             assert!(error.contains("quay_host") && error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn robots_are_named_short_or_in_full() {
+        for (name, parts) in
+            [("ci", (None, "ci")), ("acme+ci", (Some("acme"), "ci")), ("Old.Robot", (None, "Old.Robot"))]
+        {
+            assert_eq!(robot_name(name), Some(parts));
+        }
+        for name in ["", " ", "+", "acme+", "+ci", "a/b", "..", "acme+..", "a+b+c", "."] {
+            assert_eq!(robot_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn new_robots_are_named_as_the_contract_says() {
+        for name in ["ci", "my.robot", "my-robot", "my_robot", "1abc", &"a".repeat(255)] {
+            assert!(is_name_for_new_robot(name), "{name}");
+        }
+        for name in ["", "a", "Upper", "my__robot", "-x", "x-", "a b", "ä1", &"a".repeat(256)] {
+            assert!(!is_name_for_new_robot(name), "{name}");
         }
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::QuayError;
-use crate::http::Answer;
+use crate::http::{Answer, quotable};
 
 /// A refusal in the server's words, with its meaning.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Refusal {
 pub enum Cause {
     /// The OAuth access token is missing, unknown, expired or revoked, or its user is disabled.
     BadToken,
+    /// The same, or the token lacks the scope to say whose it is.
+    UnknownUser,
     /// The token is good, and lacks the scope; or its user does not administer the namespace.
     NotAllowed,
     /// No such organization.
@@ -46,6 +48,8 @@ pub enum Cause {
     ReadOnly,
     /// Too many requests. Nothing was done.
     Limited,
+    /// No such robot to exchange a token for.
+    UnknownRobot,
     /// The robot has no federation.
     NotFederated,
     /// The external token's issuer is none of the robot's.
@@ -77,7 +81,14 @@ impl Refusal {
             400 if !said.is_empty() => cause_of_bad_request(&said),
             _ => return None,
         };
-        Some(Self { cause, status, object: robot.unwrap_or_default().to_owned(), said })
+        Some(Self { cause, status, object: robot.unwrap_or_default().to_owned(), said: quotable(&said) })
+    }
+
+    pub(super) fn about_the_user(mut self) -> Self {
+        if self.cause == Cause::BadToken {
+            self.cause = Cause::UnknownUser;
+        }
+        self
     }
 
     pub(super) fn no_organization(name: &str) -> Self {
@@ -89,7 +100,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.object;
         match self.cause {
-            Cause::NoRobot if !name.is_empty() => write!(formatter, "there is no robot {name}; ")?,
+            Cause::NoRobot | Cause::UnknownRobot if !name.is_empty() => {
+                write!(formatter, "there is no robot {name}; ")?
+            }
             Cause::NoOrganization => write!(formatter, "there is no organization {name}; ")?,
             _ => {}
         }
@@ -111,13 +124,17 @@ impl Cause {
                 "quay_token is not accepted: it is unknown, expired or revoked, or its user is disabled; it has to be an OAuth access token of \
                  Quay (a robot's token is none)"
             }
+            Self::UnknownUser => {
+                "quay_token is not accepted, or lacks the scope user:admin, which a user's own robots need; name the organization if they belong to one"
+            }
             Self::NotAllowed => {
                 "quay_token is good, but not for this: it needs the scope org:admin and a user who administers the organization, or user:admin for \
-                 the user's own robots"
+                 the user's own robots, which a restricted user may look at only"
             }
             Self::NoOrganization => "check its name, which is case-sensitive",
             Self::NotAnOrganization => {
-                "this is no organization; leave organization out for the robots of the user that quay_token belongs to"
+                "this is no organization: check its name, which is case-sensitive; for the robots of the user that quay_token belongs to leave \
+                 organization out and name the robot short"
             }
             Self::NoRobot => "names are case-sensitive and without the namespace; create_robot: true makes it",
             Self::Exists => "the robot exists already",
@@ -134,6 +151,7 @@ impl Cause {
             Self::Limited => {
                 "the server limits requests and nothing was changed; use a lower concurrency, or try again later"
             }
+            Self::UnknownRobot => "names are case-sensitive, and its federation has to be there before",
             Self::NotFederated => {
                 "the robot has no federation: an administrator has to add issuer and subject of the OIDC token to it"
             }
@@ -157,23 +175,24 @@ pub(super) fn of_exchange(answer: &Answer, robot: &str) -> Option<QuayError> {
         429 => Cause::Limited,
         401 if said == "Invalid robot" => Cause::NoRobotName,
         400 | 401 if said.contains("not have federated login") => Cause::NotFederated,
+        400 if said.starts_with("Invalid token") || said.contains("not contain issuer") => Cause::BadExternalToken,
         400 if said.contains("issuer") => Cause::UnknownIssuer,
         400 if said.contains("does not match robot") => Cause::WrongSubject,
-        400 if said.starts_with("Invalid token") => Cause::BadExternalToken,
-        400 if said.contains("Could not find robot") => Cause::NoRobot,
+        400 if said.contains("Could not find robot") => Cause::UnknownRobot,
         400 | 401 if !said.is_empty() => Cause::Other,
         _ => return None,
     };
-    Some(Refusal { cause, status: answer.status(), object: robot.to_owned(), said }.into())
+    Some(Refusal { cause, status: answer.status(), object: robot.to_owned(), said: quotable(&said) }.into())
 }
 
-/// What the registry says to a log-in that it refuses.
+/// What the registry says to a log-in that it refuses, for the middle of a sentence.
 pub(super) fn registry_message(answer: &Answer) -> String {
     let body: RegistryErrors = answer.json().unwrap_or_default();
-    match body.errors.into_iter().next() {
+    let said = match body.errors.into_iter().next() {
         Some(error) => error.message,
-        None => "no reason given".to_owned(),
-    }
+        None => answer.json::<ErrorBody>().unwrap_or_default().said(),
+    };
+    if said.is_empty() { "no reason given".to_owned() } else { quotable(&said).trim_end_matches('.').to_owned() }
 }
 
 fn cause_of_bad_request(said: &str) -> Cause {

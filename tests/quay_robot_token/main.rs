@@ -1,5 +1,11 @@
 //! quay_robot_token against the sandbox: what it does, what it says, and what it leaves alone.
 
+mod files;
+mod many;
+mod refusals;
+mod rotation;
+mod secrecy;
+
 use serde_json::json;
 use tokensmith_tests::quay::QuayScene;
 use tokensmith_tests::scene::{mode, read};

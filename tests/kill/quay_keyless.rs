@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokensmith_sandbox::Fault;
+use tokensmith_tests::executable;
 use tokensmith_tests::quay::QuayScene;
 use tokensmith_tests::scene::{names, read};
 
@@ -77,8 +78,7 @@ impl World {
         world.scene.sandbox.clock().advance(-FIFTY_MINUTES);
         let old = provider.token(SUBJECT).claim("exp", end).sign().unwrap();
         let options = world.options(json!({ "oidc_token": old, "state": "rotated" }));
-        world.old_token =
-            tokensmith_tests::executable::module("quay_keyless_token", &options).succeeded().text("token").to_owned();
+        world.old_token = executable::module("quay_keyless_token", &options).succeeded().text("token").to_owned();
         world.scene.sandbox.clock().advance(FIFTY_MINUTES);
         world
     }

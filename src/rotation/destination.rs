@@ -222,6 +222,12 @@ impl Place for Destination {
         file.place.check_writable()
     }
 
+    fn tidy(&self) {
+        if let Some(place) = self.file() {
+            place.tidy();
+        }
+    }
+
     async fn lock(&self) -> Result<Self::Lock, PlaceError> {
         match self.file() {
             Some(place) => Ok(Some(place.lock().await?)),

@@ -26,7 +26,7 @@ impl QuayScene {
         let sandbox = Sandbox::start().expect("the sandbox starts");
         let token = sandbox.quay().issue_token("alice", "org:admin user:admin");
         sandbox.quay().add_robot("acme+ci");
-        Self { sandbox, token, folder: tempfile::tempdir().expect("a folder can be made") }
+        Self { sandbox, token, folder: crate::scene::folder() }
     }
 
     /// Quay.

@@ -5,11 +5,12 @@
 //! | `POST fault` `{"fault": "lost_answer", "path": "/token", "grant": "refresh_token", "times": 1}` | adds a fault; all but `fault` may be left out, and `method`, `act`, `delay_milliseconds` added |
 //! |  | faults: `lost_answer`, `cut`, `delay`, `starting` (`retry_after`), `bad_gateway`, `html`, `large_body`, `truncated_json`, `cut_body`, `without_refresh_token`, `expires_in` (`seconds`), `replace` (`fields`), `answer` (`status`, `content_type`, `body`) |
 //! |  | meant for Quay: `interference`, `server_error`, `read_only`, `too_many_requests` |
+//! |  | meant for Central: `refusal` (`code` of gRPC, `message`) |
 //! | `POST faults/clear` | ends all faults |
 //! | `POST clock` `{"advance": 3600}` | moves the clock |
 //! | `GET requests` | the requests so far, without secrets |
 //! | `POST requests/clear` | forgets them |
-//! | `POST …` | what the systems know: `sso/…`, see `sso.rs`, and `quay/…`, see `quay/control.rs` |
+//! | `POST …` | what the systems know: `sso/…`, see `sso.rs`, `quay/…`, see `quay/control.rs`, and `central/…`, see `central/control.rs` |
 //!
 //! It is the same at every system's address.
 

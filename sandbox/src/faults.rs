@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::System;
+use crate::central;
 use crate::exchange::{Answer, Request};
 use crate::quay::answers;
 
@@ -109,6 +110,12 @@ impl Fault {
     /// 503 of a Quay in read-only mode, to whatever request.
     pub fn read_only() -> Self {
         Self::new(Kind::ReadOnly)
+    }
+
+    /// A refusal of Central with this status of gRPC: 13 is an internal error (500), 14 that it is not available (503), 8 too
+    /// many requests (429).
+    pub fn refusal(code: u8, message: &str) -> Self {
+        Self::new(Kind::Refusal { code, message: message.to_owned() })
     }
 
     /// Everything is right, but before the answer is sent somebody else regenerates the robot that the path names.
@@ -228,6 +235,7 @@ impl Fault {
             Kind::TooManyRequests => Outcome::Answer(answers::too_many_requests()),
             Kind::ServerError => Outcome::Answer(answers::server_error()),
             Kind::ReadOnly => Outcome::Answer(answers::read_only()),
+            Kind::Refusal { code, message } => Outcome::Answer(central::refusal(*code, message)),
             Kind::Html => Outcome::Answer(Answer::text(200, "text/html; charset=utf-8", PORTAL)),
             Kind::LargeBody => Outcome::Answer(Answer::text(200, "application/json", large_json())),
             Kind::Answer { status, content_type, body, retry_after } => {
@@ -277,6 +285,7 @@ enum Kind {
     TooManyRequests,
     ServerError,
     ReadOnly,
+    Refusal { code: u8, message: String },
     Interference,
     Html,
     LargeBody,
@@ -324,8 +333,7 @@ fn is_known(name: &str) -> bool {
     FIELDS.split(' ').any(|field| field == name)
 }
 
-const FIELDS: &str =
-    "fault path method grant times act delay_milliseconds retry_after seconds fields status content_type body";
+const FIELDS: &str = "fault path method grant times act delay_milliseconds retry_after seconds fields status content_type body code message";
 const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
 const PORTAL: &str =
     "<!DOCTYPE html><html><head><title>Log in</title></head><body>Log in to use this network.</body></html>";

@@ -17,6 +17,12 @@
 //! sandbox.faults().add(Fault::interference().path("/regenerate").times(1));
 //! // … run what is to be tested against quay.url() with that token …
 //! assert_eq!(quay.regenerations("acme+ci"), 2);
+//!
+//! let central = sandbox.central();
+//! let token = central.issue_token("ci", &["Admin"], 3600);
+//! sandbox.faults().add(Fault::lost_answer().path("/generate").times(1));
+//! // … run what is to be tested against central.url() with that token …
+//! assert_eq!(central.live_tokens("ci"), 1);
 //! # Ok(()) }
 //! ```
 //!
@@ -31,8 +37,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+pub use crate::central::Central;
+pub use crate::certificates::Certificate;
 pub use crate::clock::Clock;
 pub use crate::faults::{Fault, Faults};
+pub use crate::identity_provider::{ExternalToken, IdentityProvider};
 pub use crate::quay::Quay;
 pub use crate::record::{Recorded, Records};
 pub use crate::sso::Sso;
@@ -40,11 +49,14 @@ pub use crate::sso::Sso;
 use crate::certificates::Certificates;
 use crate::server::Door;
 
+pub mod central;
 mod certificates;
 mod clock;
 mod control;
 mod exchange;
 mod faults;
+mod identity_provider;
+mod jwt;
 pub mod quay;
 mod random;
 mod record;
@@ -58,6 +70,7 @@ pub struct Sandbox {
     shared: Arc<Shared>,
     sso: Sso,
     quay: Quay,
+    central: Central,
     folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -83,10 +96,14 @@ impl Sandbox {
         let ports = Ports::open(0)?;
         let quay = Quay::new(shared.clock.clone(), ports.tls_address, ports.plain_address).map_err(StartError::Key)?;
         doors.extend(ports.lead_to(Arc::new(quay.clone()), &certificates));
+        let ports = Ports::open(0)?;
+        let central =
+            Central::new(shared.clock.clone(), ports.tls_address, ports.plain_address).map_err(StartError::Key)?;
+        doors.extend(ports.lead_to(Arc::new(central.clone()), &certificates));
 
         let (stop, stopped) = oneshot::channel();
         let thread = server::spawn(doors, Arc::clone(&shared), stopped).map_err(StartError::Thread)?;
-        Ok(Self { shared, sso, quay, folder, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, sso, quay, central, folder, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Red Hat SSO.
@@ -97,6 +114,11 @@ impl Sandbox {
     /// Quay.
     pub fn quay(&self) -> &Quay {
         &self.quay
+    }
+
+    /// Central of Red Hat Advanced Cluster Security.
+    pub fn central(&self) -> &Central {
+        &self.central
     }
 
     /// The address of Red Hat SSO, without a path: `https://127.0.0.1:PORT`. The control endpoint is `/_sandbox/` there, as
@@ -174,6 +196,20 @@ trait System: Send + Sync {
     fn latency(&self) -> Duration {
         Duration::ZERO
     }
+    /// What it shows of itself to new connections.
+    fn certificate(&self) -> Certificate {
+        Certificate::Good
+    }
+    /// Whether it answers plain HTTP at its port with TLS.
+    fn refuses_plain_http(&self) -> bool {
+        false
+    }
+    /// What the header `Date` says; `None`: there is no such header.
+    fn date(&self) -> Option<String> {
+        None
+    }
+    /// This answer is on its way to the client, whole.
+    fn answered(&self, _answer: &exchange::Answer) {}
     /// Somebody else does at this moment what the request asked for.
     fn interfere(&self, _request: &exchange::Request) {}
 }
@@ -202,9 +238,9 @@ impl Ports {
     }
 
     fn lead_to(self, system: Arc<dyn System>, certificates: &Certificates) -> [Door; 2] {
-        let acceptor = certificates.acceptor.clone();
+        let acceptors = certificates.acceptors.clone();
         [
-            Door { listener: self.tls, tls: Some(acceptor), system: Arc::clone(&system) },
+            Door { listener: self.tls, tls: Some(acceptors), system: Arc::clone(&system) },
             Door { listener: self.plain, tls: None, system },
         ]
     }

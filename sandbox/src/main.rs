@@ -36,7 +36,8 @@ fn command() -> Command {
         .about("Stand-ins of the peer systems on 127.0.0.1, with a throw-away authority")
         .after_help(
             "The folder gets ca.pem, endpoints.json, offline_token (a first one, of the client cloud-services) and \
-             quay_token (an OAuth access token of alice); they are removed at the end. \
+             quay_token (an OAuth access token of alice), rhacs_password (of Central's user admin) and \
+             rhacs_api_token (of its role Admin); they are removed at the end. \
              One line on standard output says when all is ready.",
         )
         .arg(Arg::new("state").long("state").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)))
@@ -80,6 +81,8 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
     let quay_token = sandbox.quay().issue_token("alice", quay::SCOPES);
     sandbox.quay().add_robots("bulk", wanted.quay_robots);
     sandbox.quay().change(|state| state.latency = wanted.quay_latency);
+    let central = sandbox.central();
+    let rhacs_api_token = central.issue_token("administrator", &["Admin"], YEAR);
     let endpoints = json!({
         "pid": std::process::id(),
         "sandbox_url": sandbox.url(),
@@ -87,6 +90,8 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         "sso_token_url": realm.token_url(),
         "quay_url": sandbox.quay().url(),
         "quay_host": sandbox.quay().server_hostname(),
+        "rhacs_url": central.url(),
+        "rhacs_endpoint": central.endpoint(),
     });
 
     // The runtime must exist before the ready line: a signal sent right after it has to be heard.
@@ -99,6 +104,8 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         state.write("endpoints.json", 0o644, format!("{endpoints:#}\n").as_bytes())?;
         state.write("offline_token", 0o600, offline_token.as_bytes())?;
         state.write("quay_token", 0o600, quay_token.as_bytes())?;
+        state.write("rhacs_password", 0o600, central.admin_password().as_bytes())?;
+        state.write("rhacs_api_token", 0o600, rhacs_api_token.as_bytes())?;
         let (url, folder) = (sandbox.url(), wanted.folder.display());
         writeln!(std::io::stdout(), "The sandbox is ready at {url} (state in {folder}).")?;
         tokio::select! {
@@ -141,7 +148,7 @@ impl<'p> State<'p> {
 
 impl Drop for State<'_> {
     fn drop(&mut self) {
-        for name in ["ca.pem", "endpoints.json", "offline_token", "quay_token"] {
+        for name in FILES {
             let _ = std::fs::remove_file(self.folder.join(name));
         }
         if self.is_new {
@@ -149,3 +156,7 @@ impl Drop for State<'_> {
         }
     }
 }
+
+const FILES: [&str; 6] =
+    ["ca.pem", "endpoints.json", "offline_token", "quay_token", "rhacs_password", "rhacs_api_token"];
+const YEAR: i64 = 365 * 24 * 3600;

@@ -11,13 +11,13 @@ use hyper::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-pub use self::identity_provider::{ExternalToken, IdentityProvider};
 pub use self::state::{Federation, Organization, Permission, RateLimit, Release, Robot, Role, State, User};
 
 use self::api::Call;
 use crate::System;
 use crate::clock::Clock;
 use crate::exchange::{Answer, Request};
+use crate::identity_provider::{self, IdentityProvider};
 use crate::signing::SigningKey;
 
 mod accounts;
@@ -26,7 +26,6 @@ mod api;
 mod control;
 mod discovery;
 mod federation;
-mod identity_provider;
 mod jwt;
 mod keyless;
 mod registry;
@@ -46,6 +45,7 @@ struct Inner {
     address: SocketAddr,
     plain_address: SocketAddr,
     key: Arc<SigningKey>,
+    identity_provider: IdentityProvider,
     state: Mutex<State>,
 }
 
@@ -57,7 +57,9 @@ impl Quay {
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let key = SigningKey::shared()?;
         let state = Mutex::new(State::new(address.to_string(), Arc::clone(&key), clock.seconds()));
-        Ok(Self { inner: Arc::new(Inner { clock, address, plain_address, key, state }) })
+        let url = format!("https://{address}");
+        let identity_provider = IdentityProvider::below(&url, "quay", clock.clone(), Arc::clone(&key));
+        Ok(Self { inner: Arc::new(Inner { clock, address, plain_address, key, identity_provider, state }) })
     }
 
     /// `https://127.0.0.1:PORT`.
@@ -151,7 +153,7 @@ impl Quay {
 
     /// The identity provider whose tokens can be exchanged.
     pub fn identity_provider(&self) -> IdentityProvider {
-        IdentityProvider::of(self.clone())
+        self.inner.identity_provider.clone()
     }
 
     /// A robot that is not there stays away.
@@ -178,7 +180,7 @@ impl Quay {
     fn route(&self, request: &Request, path: &str) -> Answer {
         let mut state = self.state();
         if let Some(path) = path.strip_prefix(identity_provider::PATH) {
-            return identity_provider::answer(path, &self.url(), self.key(), &state.provider_key_id);
+            return self.inner.identity_provider.answer(path).unwrap_or_else(answers::not_found_page);
         }
         if let Some(limit) = &mut state.rate_limit
             && !limit.admits(self.inner.clock.milliseconds())
@@ -199,7 +201,7 @@ impl Quay {
             "/v2/auth" => registry::log_in(&mut state, &call),
             "/config" => accounts::config(&state),
             "/health/instance" => accounts::health(),
-            EXCHANGE => keyless::exchange(&state, &call, self.key(), &self.url()),
+            EXCHANGE => keyless::exchange(&state, &call, self.key(), &self.inner.identity_provider),
             _ => Answer::text(200, "text/html; charset=utf-8", "true"),
         }
     }

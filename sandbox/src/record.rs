@@ -23,6 +23,10 @@ pub struct Recorded {
     pub query: Option<String>,
     /// Names and values of the form in their order. The values hold secrets.
     pub form: Vec<(String, String)>,
+    /// The JSON of any other body. The values hold secrets.
+    pub json: Option<Value>,
+    /// The names of the headers, in small letters.
+    pub header_names: Vec<String>,
     /// The value of the `Authorization` header. A secret.
     pub authorization: Option<String>,
     /// The value of the `User-Agent` header.
@@ -55,8 +59,8 @@ impl Recorded {
             .collect();
         let scheme = self.authorization.as_deref().and_then(|value| value.split(' ').next());
         json!({
-            "method": self.method, "path": self.path, "form": form, "authorization": scheme,
-            "user_agent": self.user_agent, "status": self.status,
+            "method": self.method, "path": self.path, "form": form, "body": self.json.as_ref().map(without_secrets),
+            "headers": self.header_names, "authorization": scheme, "user_agent": self.user_agent, "status": self.status,
         })
     }
 }
@@ -93,6 +97,8 @@ impl Records {
             path: request.path.clone(),
             query: request.query.clone(),
             form: request.form().parameters().to_vec(),
+            json: serde_json::from_slice(&request.body).ok(),
+            header_names: request.headers.keys().map(|name| name.as_str().to_owned()).collect(),
             authorization: request.header("authorization").map(String::from),
             user_agent: request.header("user-agent").map(String::from),
             status: None,
@@ -122,4 +128,15 @@ struct Log {
     records: Vec<Recorded>,
 }
 
+/// Of an object the fields, and the values of those that never are secret.
+fn without_secrets(body: &Value) -> Value {
+    let Some(fields) = body.as_object() else { return json!("(hidden)") };
+    let shown = fields.iter().map(|(name, value)| {
+        let value = if PUBLIC_FIELDS.contains(&name.as_str()) { value.clone() } else { json!("(hidden)") };
+        (name.clone(), value)
+    });
+    Value::Object(shown.collect())
+}
+
+const PUBLIC_FIELDS: [&str; 4] = ["name", "roles", "role", "expiration"];
 const PUBLIC_PARAMETERS: [&str; 5] = ["grant_type", "client_id", "scope", "username", "token_type_hint"];

@@ -12,10 +12,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
 
+use crate::certificates::Acceptors;
 use crate::exchange::{Answer, Request};
 use crate::faults::Outcome;
 use crate::{Shared, System, control};
@@ -23,7 +24,7 @@ use crate::{Shared, System, control};
 /// A port and the system behind it.
 pub(crate) struct Door {
     pub(crate) listener: TcpListener,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Acceptors>,
     pub(crate) system: Arc<dyn System>,
 }
 
@@ -62,8 +63,10 @@ async fn accept(door: Door, systems: Arc<[Arc<dyn System>]>, shared: Arc<Shared>
         tokio::spawn(async move {
             match tls {
                 None => service.serve(stream).await,
+                Some(_) if service.system.refuses_plain_http() && is_plain(&stream).await => refuse_plain(stream).await,
                 // A client that does not trust the authority ends the handshake: no business of ours.
-                Some(acceptor) => {
+                Some(acceptors) => {
+                    let acceptor = acceptors.showing(service.system.certificate());
                     if let Ok(stream) = acceptor.accept(stream).await {
                         service.serve(stream).await;
                     }
@@ -71,6 +74,19 @@ async fn accept(door: Door, systems: Arc<[Arc<dyn System>]>, shared: Arc<Shared>
             }
         });
     }
+}
+
+/// Whether the connection begins otherwise than TLS does.
+async fn is_plain(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1) if first != [TLS_HANDSHAKE])
+}
+
+/// As a server written in Go does. What the client still sends is read, lest the answer be lost with it.
+async fn refuse_plain(mut stream: TcpStream) {
+    let _ = stream.write_all(PLAIN_REFUSED).await;
+    let _ = stream.shutdown().await;
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
 }
 
 #[derive(Clone)]
@@ -110,11 +126,21 @@ impl Service {
         let response = match outcome {
             Outcome::Cut => return Err(Cut),
             Outcome::Answer(answer) if answer.is_cut => return Err(Cut),
-            Outcome::Answer(answer) => whole(answer),
-            Outcome::CutBody(answer) => half(answer),
+            Outcome::Answer(answer) => {
+                self.system.answered(&answer);
+                whole(self.dated(answer))
+            }
+            Outcome::CutBody(answer) => half(self.dated(answer)),
         };
         self.shared.records.answered(number, response.status().as_u16());
         Ok(response)
+    }
+
+    fn dated(&self, answer: Answer) -> Answer {
+        match self.system.date() {
+            Some(date) => answer.header("date", date),
+            None => answer,
+        }
     }
 
     /// A body of many megabytes makes Keycloak cut the connection.
@@ -196,3 +222,5 @@ impl Body for AnswerBody {
 }
 
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
+const TLS_HANDSHAKE: u8 = 22;
+const PLAIN_REFUSED: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";

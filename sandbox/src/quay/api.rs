@@ -7,10 +7,10 @@ use super::answers::{
     abort, message, method_not_allowed, not_found_page, problem, read_only, redirect_to_slash, server_error,
     with_api_headers,
 };
-use super::jwt::Jwt;
 use super::state::{Release, Role, State, User};
 use super::{accounts, answers, discovery, federation, robots};
 use crate::exchange::{Answer, Request};
+use crate::jwt::Jwt;
 
 pub(crate) const PREFIX: &str = "/api/v1/";
 

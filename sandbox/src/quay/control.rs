@@ -8,7 +8,7 @@
 //! | `quay/federation` | `name`, and `entries`: `[{"issuer": …, "subject": …}]`; without them the identity provider's, with the robot's name as subject |
 //! | `quay/login`, `login` | `username`, `password`: answers `{"works": true}` or false, and changes nothing |
 //! | `quay/token` | `user`, default `alice`, and `scopes`, default all a rotation needs: answers `{"token": …}` |
-//! | `quay/external_token` | `subject`, `claims` to set (null takes one out), and `flaw`: `expired`, `wrong_key`, `unknown_kid` or `no_kid`; answers `{"issuer": …, "token": …}` |
+//! | `quay/external_token` | `subject`, `claims` to set (null takes one out), and `flaw`: `expired`, `wrong_key`, `unknown_kid`, `no_kid` or `unsigned`; answers `{"issuer": …, "token": …}` |
 //! | `quay/state` | what to change: `server_hostname`, `release` (`[3, 10, 0]`), `read_only`, `anonymous_access`, `robots_disallowed`, `robots_whitelist`, `superusers_full_access`, `restricted_users`, `user_last_accessed`, `rate_limit`, `latency_milliseconds`, `keep_alive` |
 //!
 //! An action on a robot that is not there is 404.
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use ring::digest;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::state::{Federation, RateLimit, Release, Robot, State};
 use super::{Quay, SCOPES};
@@ -41,7 +41,7 @@ pub(crate) fn answer(quay: &Quay, action: &str, arguments: &Value) -> Option<Ans
         "quay/token" => with_answer(arguments, |wanted: Token| {
             Answer::json(200, &json!({ "token": quay.issue_token(&wanted.user, &wanted.scopes) }))
         }),
-        "quay/external_token" => with_answer(arguments, |wanted: ExternalToken| external_token(quay, wanted)),
+        "quay/external_token" => quay.identity_provider().control(arguments),
         "quay/state" => with(arguments, |change: StateChange| quay.change(|state| change.apply(state))),
         _ => return None,
     })
@@ -71,25 +71,6 @@ fn federate(quay: &Quay, wanted: Federated) -> Answer {
         robot.federation = wanted.entries.unwrap_or_else(|| vec![own]);
         Answer::json(200, &json!({ "done": true }))
     })
-}
-
-fn external_token(quay: &Quay, wanted: ExternalToken) -> Answer {
-    let provider = quay.identity_provider();
-    let good = provider.token(&wanted.subject);
-    let mut token = match wanted.flaw {
-        None => good,
-        Some(Flaw::Expired) => good.expired(),
-        Some(Flaw::WrongKey) => good.with_wrong_key(),
-        Some(Flaw::UnknownKid) => good.with_unknown_key_id(),
-        Some(Flaw::NoKid) => good.without_key_id(),
-    };
-    for (name, value) in wanted.claims {
-        token = token.claim(&name, value);
-    }
-    match token.sign() {
-        Ok(token) => Answer::json(200, &json!({ "issuer": provider.issuer(), "token": token })),
-        Err(error) => Answer::json(500, &json!({ "error": error.to_string() })),
-    }
 }
 
 /// The first twelve digits of the SHA-256, as the modules name a secret.
@@ -137,24 +118,6 @@ struct Token {
     user: String,
     #[serde(default = "default_scopes")]
     scopes: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExternalToken {
-    subject: String,
-    #[serde(default)]
-    claims: Map<String, Value>,
-    flaw: Option<Flaw>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Flaw {
-    Expired,
-    WrongKey,
-    UnknownKid,
-    NoKid,
 }
 
 #[derive(Deserialize)]

@@ -4,19 +4,19 @@ use serde_json::{Value, json};
 
 use super::answers::{json_answer, message, no_robot, server_error};
 use super::api::Call;
-use super::identity_provider;
-use super::jwt::Jwt;
 use super::registry::basic_credentials;
 use super::state::State;
 use crate::exchange::Answer;
+use crate::identity_provider::IdentityProvider;
+use crate::jwt::Jwt;
 use crate::signing::{Algorithm, SigningKey};
 
-/// `GET /oauth2/federation/robot/token`. `url` is Quay's own, where the sandbox's identity provider is to be found.
-pub(crate) fn exchange(state: &State, call: &Call<'_>, key: &SigningKey, url: &str) -> Answer {
-    respond(state, call, key, url).unwrap_or_else(|refusal| refusal)
+/// `GET /oauth2/federation/robot/token`.
+pub(crate) fn exchange(state: &State, call: &Call<'_>, key: &SigningKey, provider: &IdentityProvider) -> Answer {
+    respond(state, call, key, provider).unwrap_or_else(|refusal| refusal)
 }
 
-fn respond(state: &State, call: &Call<'_>, key: &SigningKey, url: &str) -> Result<Answer, Answer> {
+fn respond(state: &State, call: &Call<'_>, key: &SigningKey, provider: &IdentityProvider) -> Result<Answer, Answer> {
     let unauthorized = |sentence: &str| json_answer(401, &json!({ "error": sentence }));
     let header = call.request.header("authorization").ok_or_else(|| unauthorized("No auth header"))?;
     let (name, token) = basic_credentials(header).map_err(unauthorized)?;
@@ -35,7 +35,7 @@ fn respond(state: &State, call: &Call<'_>, key: &SigningKey, url: &str) -> Resul
     if subjects.is_empty() {
         return Err(message(400, format!("issuer {issuer} not configured for this robot")));
     }
-    check_key_id(&jwt, issuer, &state.provider_key_id, url)?;
+    check_key_id(&jwt, issuer, provider)?;
     check(&jwt, key, call.now).map_err(|sentence| message(400, format!("Invalid token: {sentence}")))?;
     if !subjects.iter().any(|entry| jwt.claims.get("sub") == Some(&json!(entry.subject))) {
         return Err(message(400, "Token does not match robot"));
@@ -45,17 +45,17 @@ fn respond(state: &State, call: &Call<'_>, key: &SigningKey, url: &str) -> Resul
 }
 
 /// Quay asks the issuer for its keys: over https only, and the sandbox has one issuer that answers.
-fn check_key_id(jwt: &Jwt<'_>, issuer: &str, known_key_id: &str, url: &str) -> Result<(), Answer> {
+fn check_key_id(jwt: &Jwt<'_>, issuer: &str, provider: &IdentityProvider) -> Result<(), Answer> {
     let Some(key_id) = jwt.header["kid"].as_str() else {
         return Err(message(400, "Invalid token: Missing `kid` header"));
     };
     if !issuer.starts_with("https://") {
         return Err(server_error());
     }
-    if issuer != identity_provider::issuer(url) {
+    if issuer != provider.issuer() {
         return Err(Answer::cut());
     }
-    if key_id == known_key_id { Ok(()) } else { Err(server_error()) }
+    if key_id == provider.key_id() { Ok(()) } else { Err(server_error()) }
 }
 
 /// Signature and dates, with a leeway of 30 seconds.

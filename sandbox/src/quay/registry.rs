@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::answers::{NO_ROBOT, abort, json_answer, registry_error, server_error};
 use super::api::Call;
-use super::jwt::Jwt;
 use super::state::{Robot, State};
 use crate::exchange::Answer;
+use crate::jwt::Jwt;
 
 /// `GET /v2/`: nobody gets in without a registry JWT, and the challenge says where to get one.
 pub(crate) fn ping(state: &State, call: &Call<'_>) -> Answer {

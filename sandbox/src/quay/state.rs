@@ -47,8 +47,6 @@ pub struct State {
     pub robots: BTreeMap<String, Robot>,
     pub(crate) tokens: BTreeMap<String, OauthToken>,
     pub(crate) keys: Keys,
-    /// The signing key's id as the identity provider publishes it.
-    pub(crate) provider_key_id: String,
 }
 
 /// A release by its numbers; they compare in their order. The line after 3.18 is 3.19.0.
@@ -184,7 +182,6 @@ impl State {
             robots: BTreeMap::new(),
             tokens: BTreeMap::new(),
             keys: Keys::new(key),
-            provider_key_id: random::text::<32>(),
         };
         for name in ["alice", "bob", "carol", "erin"] {
             state.users.insert(name.to_owned(), User::default());

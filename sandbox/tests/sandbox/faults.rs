@@ -188,7 +188,7 @@ fn the_process_says_when_it_is_ready_and_leaves_nothing_behind() {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         assert!(ready.starts_with("The sandbox is ready at https://127.0.0.1:"), "{ready}");
 
-        for secret in ["offline_token", "quay_token"] {
+        for secret in ["offline_token", "quay_token", "rhacs_password", "rhacs_api_token"] {
             let mode = std::fs::metadata(state.join(secret)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{secret}");
         }
@@ -198,6 +198,8 @@ fn the_process_says_when_it_is_ready_and_leaves_nothing_behind() {
         assert!(endpoints["sso_token_url"].as_str().unwrap().ends_with("/protocol/openid-connect/token"));
         assert_eq!(endpoints["quay_url"], format!("https://{}", endpoints["quay_host"].as_str().unwrap()));
         assert_eq!(robots_of_bulk(&state, endpoints["quay_url"].as_str().unwrap()), 12);
+        assert_eq!(endpoints["rhacs_url"], format!("https://{}", endpoints["rhacs_endpoint"].as_str().unwrap()));
+        assert_eq!(users_of_central(&state, endpoints["rhacs_url"].as_str().unwrap()), ["admin", "auth-token"]);
         assert!(std::fs::read_to_string(state.join("ca.pem")).unwrap().contains("BEGIN CERTIFICATE"));
 
         if ends_by_signal {
@@ -217,6 +219,19 @@ fn robots_of_bulk(state: &Path, quay_url: &str) -> usize {
     let token = std::fs::read_to_string(state.join("quay_token")).unwrap();
     let request = trusting_pem(&pem).build().unwrap().get(format!("{quay_url}/api/v1/organization/bulk/robots"));
     Answer::of(request.bearer_auth(token)).unwrap().names().len()
+}
+
+/// Who the password and the token in the state folder are.
+fn users_of_central(state: &Path, rhacs_url: &str) -> [String; 2] {
+    let secret = |name: &str| std::fs::read_to_string(state.join(name)).unwrap();
+    let http = trusting_pem(&std::fs::read(state.join("ca.pem")).unwrap()).build().unwrap();
+    let get = || http.get(format!("{rhacs_url}/v1/auth/status"));
+    let requests =
+        [get().basic_auth("admin", Some(secret("rhacs_password"))), get().bearer_auth(secret("rhacs_api_token"))];
+    requests.map(|request| {
+        let user = crate::central::Answer::of(request).unwrap().text("userId");
+        user.split(':').next().unwrap().to_owned()
+    })
 }
 
 fn send_refresh(realm: &Realm, token: &str) -> reqwest::Result<crate::common::Answer> {

@@ -1,6 +1,18 @@
 //! The stand-ins held against their contracts, over real HTTPS.
 
 #[cfg(test)]
+mod central;
+#[cfg(test)]
+mod central_access;
+#[cfg(test)]
+mod central_exchange;
+#[cfg(test)]
+mod central_faults;
+#[cfg(test)]
+mod central_lives;
+#[cfg(test)]
+mod central_tokens;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod faults;

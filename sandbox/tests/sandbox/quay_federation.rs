@@ -3,7 +3,8 @@
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde_json::{Value, json};
-use tokensmith_sandbox::quay::{ExternalToken, Release};
+use tokensmith_sandbox::ExternalToken;
+use tokensmith_sandbox::quay::Release;
 
 use crate::common::{claims, part, raw_part};
 use crate::quay::{Answer, Quay, basic};

@@ -25,6 +25,9 @@ pub struct Note {
     /// When it was issued, by this host's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotated_at: Option<DateTime<Utc>>,
+    /// Where that is not known: it cannot have been issued before this, as another token was the valid one then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_issued_before: Option<DateTime<Utc>>,
     /// When it ends, by this host's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
@@ -71,7 +74,7 @@ impl Note {
 
     /// Where a new token kills the old one, any other than the noted one was issued after it: by somebody else, on another host perhaps.
     pub(super) fn not_issued_before(&self, fingerprint: &str) -> Option<DateTime<Utc>> {
-        self.rotated_at.filter(|_| !self.is_about(fingerprint))
+        if self.is_about(fingerprint) { self.not_issued_before } else { self.rotated_at.max(self.not_issued_before) }
     }
 
     /// How the server names this token, as far as this or the next note says, or the list of what is to be retired.

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
-use tokensmith_sandbox::quay::ExternalToken;
+use tokensmith_sandbox::ExternalToken;
 use tokensmith_sandbox::{Fault, Quay, Sandbox};
 
 use crate::executable::{self, Run};

@@ -6,7 +6,7 @@ export ARCHES REAL BENCH_README
 help: ## this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
-demo: ## build, install and run the collection against a stand-in of Red Hat SSO
+demo: ## build, install and run the collection against stand-ins of Red Hat SSO and Quay
 	@scripts/demo.sh
 
 test: ## everything: check, Rust, playbooks, real servers (REAL=1: a real server that is missing is a failure)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# demo.sh: the main job, from the sources to a playbook run of the installed collection, against a stand-in of Red Hat SSO on loopback.
+# demo.sh: the main job, from the sources to a playbook run of the installed collection, against stand-ins of Red Hat SSO and Quay on loopback.
 . "$(dirname "$0")/common.sh"
 
 main() {
@@ -30,9 +30,13 @@ main() {
   mv "$demo/access_token" "$demo/old_access_token"
   if keep_offline_token; then fail "the run should have failed."; fi
 
+  title 'Quay: new tokens for all robots of an organization, each proven and put into its file'
+  mkdir "$demo/robots"
+  rotate_quay_robots
+
   title 'No token stands in anything printed above:'
   local token
-  for token in "$demo/sandbox/offline_token" "$demo/offline_token" "$demo/old_access_token"; do
+  for token in "$demo/sandbox/offline_token" "$demo/offline_token" "$demo/old_access_token" "$demo/sandbox/quay_token" "$demo"/robots/*; do
     ! grep -qFf "$token" "$demo/output" || fail "$(basename "$token") was printed."
   done
   echo "checked: $(wc -l <"$demo/output") lines. The same playbook with your own token:"
@@ -46,9 +50,15 @@ keep_offline_token() {
     -e "sso_token_url=$(endpoint sso_token_url)" -e "sso_ca_path=$demo/sandbox/ca.pem" 2>&1 | tee -a "$demo/output"
 }
 
+rotate_quay_robots() {
+  QUAY_TOKEN=$(<"$demo/sandbox/quay_token") ansible-playbook tokensmith.redhat.rotate_quay_robots \
+    -e "quay_host=$(endpoint quay_url)" -e "quay_ca_path=$demo/sandbox/ca.pem" -e quay_state=rotated \
+    -e "{quay_rotations: [{organization: bulk, all_robots: true, dest: '$demo/robots/{robot}'}]}" 2>&1 | tee -a "$demo/output"
+}
+
 start_sandbox() {
   mkfifo "$demo/alive"
-  "${CARGO_TARGET_DIR:-$ROOT/target}/debug/tokensmith-sandbox" --state "$demo/sandbox" --until-stdin-closes <"$demo/alive" >"$demo/ready" &
+  "${CARGO_TARGET_DIR:-$ROOT/target}/debug/tokensmith-sandbox" --state "$demo/sandbox" --quay-robots 5 --until-stdin-closes <"$demo/alive" >"$demo/ready" &
   sandbox=$!
   exec 8>"$demo/alive"
   local tries

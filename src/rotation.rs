@@ -66,4 +66,12 @@ impl<S: System, P: Place> Rotate<'_, S, P> {
     async fn survey(&self) -> Result<Survey, RotationError> {
         Survey::make(self).await
     }
+
+    /// Nothing but to clear away what a killed run left half-written.
+    fn nothing_to_do(&self, survey: &Survey) -> Rotation {
+        if !self.check_mode {
+            self.place.tidy();
+        }
+        Rotation::nothing_to_do(survey)
+    }
 }

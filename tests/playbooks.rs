@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use tokensmith_tests::installed::{Installed, find_secrets};
 use tokensmith_tests::scene::{Scene, read};
 
+#[path = "playbooks/quay.rs"]
+mod quay;
+
 #[test]
 fn the_playbook_keeps_an_offline_token_alive_on_every_ansible_core() {
     for installed in Installed::on_every_core() {

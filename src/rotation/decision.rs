@@ -86,7 +86,8 @@ impl Policy {
     /// A token of unknown age is too old: nothing says that it is not.
     fn is_aged(&self, token: &Secret, holding: &Holding, standing: &Standing, now: DateTime<Utc>) -> bool {
         let Some(max_age) = self.max_age else { return false };
-        let issued_at = issued_at(token, holding, standing).or(standing.not_issued_before);
+        let noted = || holding.note.as_ref()?.not_issued_before(&token.fingerprint());
+        let issued_at = issued_at(token, holding, standing).or_else(|| standing.not_issued_before.max(noted()));
         issued_at.is_none_or(|issued_at| now - issued_at > max_age)
     }
 }

@@ -1,5 +1,6 @@
 //! What a task says about where its token goes: a file in one of the formats, or the result alone.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -163,6 +164,26 @@ impl FileInFormat {
         Ok(content.map_or(0, |content| content.len()))
     }
 
+    /// Does work that syncs files. Where many places are at work it has a thread of its own: a busy disk takes long for each, and takes the syncs of
+    /// many together.
+    async fn wait_for_disk(
+        &self,
+        work: impl FnOnce(&Self) -> Result<(), PlaceError> + Send + 'static,
+    ) -> Result<(), PlaceError> {
+        if !Lock::are_many() {
+            return work(self);
+        }
+        let file = self.clone();
+        let ended = match tokio::task::spawn_blocking(move || work(&file)).await {
+            Ok(done) => return done,
+            Err(ended) => ended,
+        };
+        match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Err(self.place.wrong("the run ended before it was written")),
+        }
+    }
+
     /// Other programs, which know nothing of our lock, write to the same file. So it is read at the last moment, and again before it is replaced.
     fn hand_over(&self, reserved: Reserved, token: &Token) -> Result<(), PlaceError> {
         let what = self.handed_over(&token.secret, token.expires_at);
@@ -201,6 +222,12 @@ impl Place for Destination {
         file.place.check_writable()
     }
 
+    fn tidy(&self) {
+        if let Some(place) = self.file() {
+            place.tidy();
+        }
+    }
+
     async fn lock(&self) -> Result<Self::Lock, PlaceError> {
         match self.file() {
             Some(place) => Ok(Some(place.lock().await?)),
@@ -215,10 +242,9 @@ impl Place for Destination {
     }
 
     async fn write_note(&self, lock: &Self::Lock, note: &Note) -> Result<(), PlaceError> {
-        match (self.file(), lock) {
-            (Some(place), Some(lock)) => place.write_lasting_note(lock, note),
-            _ => Ok(()),
-        }
+        let (Some(file), Some(lock)) = (&self.0, lock) else { return Ok(()) };
+        let (lock, note) = (lock.clone(), note.clone());
+        file.wait_for_disk(move |file| file.place.write_lasting_note(&lock, &note)).await
     }
 
     async fn hand_over(
@@ -229,8 +255,12 @@ impl Place for Destination {
         note: &Note,
     ) -> Result<(), PlaceError> {
         let (Some(file), Some(lock), Some(reserved)) = (&self.0, lock, reserved) else { return Ok(()) };
-        file.hand_over(reserved, token)?;
-        file.place.write_note(lock, note)
+        let (lock, token, note) = (lock.clone(), token.clone(), note.clone());
+        let work = move |file: &FileInFormat| {
+            file.hand_over(reserved, &token)?;
+            file.place.write_note(&lock, &note)
+        };
+        file.wait_for_disk(work).await
     }
 }
 
@@ -270,6 +300,28 @@ mod tests {
             let (folder, foreign) = destination(format, content);
             assert!(removed(&foreign).is_err(), "{format}");
             assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn each_of_many_tokens_at_a_time_comes_into_its_own_file_with_its_note() {
+        let places: Vec<_> = (0..12).map(|_| destination("raw", "old")).collect();
+        let hand_over = async |number: usize, destination: &Destination| {
+            let lock = destination.lock().await?;
+            // Every one is locked before the first one goes on.
+            tokio::task::yield_now().await;
+            let note = Note { object: Some(format!("acme+r{number}")), ..Note::default() };
+            destination.write_note(&lock, &note).await?;
+            let reserved = destination.reserve(&lock).await?;
+            destination.hand_over(&lock, reserved, &Token::new(Secret::new(format!("new {number}"))), &note).await
+        };
+        let all = places.iter().enumerate().map(|(number, (_, destination))| hand_over(number, destination));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(futures_util::future::try_join_all(all)).unwrap();
+        for (number, (folder, destination)) in places.iter().enumerate() {
+            assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), format!("new {number}"));
+            let note = destination.file().unwrap().note().unwrap();
+            assert_eq!(note.object, Some(format!("acme+r{number}")));
         }
     }
 

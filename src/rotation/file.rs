@@ -8,6 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -32,9 +34,14 @@ pub struct FilePlace {
     group: Option<Gid>,
 }
 
-/// Keeps other runs away from a place until it is dropped.
-#[derive(Debug)]
+/// Keeps other runs away from a place until it is dropped, and with it its clones.
+#[derive(Debug, Clone)]
 pub struct Lock {
+    _held: Arc<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
     _file: File,
 }
 
@@ -122,29 +129,45 @@ impl FilePlace {
     /// Waits until no other run is at work on this place, then keeps the others away. A run keeps itself away as well, so that of the many things it
     /// does at once no two write to one place.
     pub async fn lock(&self) -> Result<Lock, PlaceError> {
-        let path = self.beside("lock");
         let begun = Instant::now();
         loop {
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-                .open(&path)
-                .map_err(|error| self.cannot("its lock cannot be made beside it", &error))?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if is_still(&file, &path) => return Ok(Lock { _file: file }),
-                Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < LONGEST_WAIT => {
-                    tokio::time::sleep(LOCK_PAUSE).await;
-                }
-                Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => {
+            match self.try_lock()? {
+                Some(lock) => return Ok(lock),
+                None if begun.elapsed() < LONGEST_WAIT => tokio::time::sleep(LOCK_PAUSE).await,
+                None => {
                     return Err(self.wrong(
                         "another run has been at work on it for a minute; let that end, or look for a hung process",
                     ));
                 }
-                Err(error) => return Err(self.cannot("its lock cannot be taken", &error.into())),
             }
+        }
+    }
+
+    /// The lock, unless another run has it.
+    fn try_lock(&self) -> Result<Option<Lock>, PlaceError> {
+        let path = self.beside("lock");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .map_err(|error| self.cannot("its lock cannot be made beside it", &error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if is_still(&file, &path) => Ok(Some(Lock::held(file))),
+            Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+            Err(error) => Err(self.cannot("its lock cannot be taken", &error.into())),
+        }
+    }
+
+    /// Removes a note that a killed run had begun to write, unless a run is at work.
+    pub fn tidy(&self) {
+        let begun = self.beside("note");
+        if fs::symlink_metadata(&begun).is_ok()
+            && let Ok(Some(_lock)) = self.try_lock()
+        {
+            let _nothing_to_be_done = fs::remove_file(begun);
         }
     }
 
@@ -222,28 +245,30 @@ impl FilePlace {
     /// A kill leaves the old note or the new one. It is not synced: after a power failure there may be none, so nothing may depend on it but what a
     /// user is told.
     pub fn write_note(&self, _lock: &Lock, note: &Note) -> Result<(), PlaceError> {
-        let (_file, next) = self.next_note(note)?;
-        fs::rename(next, self.beside(&self.note)).map_err(|error| self.cannot(NO_NOTE, &error))
+        self.replace_note(note, |_| Ok(()))
     }
 
     /// The same, and it survives a power failure: for an intention that has to be known to the next run.
     pub fn write_lasting_note(&self, _lock: &Lock, note: &Note) -> Result<(), PlaceError> {
-        let (file, next) = self.next_note(note)?;
-        file.sync_all()
-            .and_then(|()| fs::rename(next, self.beside(&self.note)))
-            .map_err(|error| self.cannot(NO_NOTE, &error))?;
+        self.replace_note(note, File::sync_all)?;
         self.sync_folder()
     }
 
-    fn next_note(&self, note: &Note) -> Result<(File, PathBuf), PlaceError> {
-        let cannot = |error: io::Error| self.cannot(NO_NOTE, &error);
-        let text = serde_json::to_vec_pretty(note).map_err(|error| cannot(error.into()))?;
+    fn replace_note(&self, note: &Note, settle: impl FnOnce(&File) -> io::Result<()>) -> Result<(), PlaceError> {
         // Always the same name, so that what a killed run left of it is replaced by the next.
         let next = self.beside("note");
-        remove_if_there(&next).map_err(cannot)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next).map_err(cannot)?;
-        file.write_all(&text).map_err(cannot)?;
-        Ok((file, next))
+        let write = || {
+            let text = serde_json::to_vec_pretty(note)?;
+            remove_if_there(&next)?;
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+            file.write_all(&text)?;
+            settle(&file)?;
+            fs::rename(&next, self.beside(&self.note))
+        };
+        write().map_err(|error| {
+            let _nothing_to_be_done = fs::remove_file(&next);
+            self.cannot(NO_NOTE, &error)
+        })
     }
 
     fn beside(&self, what: &str) -> PathBuf {
@@ -302,6 +327,24 @@ impl FilePlace {
 
     fn unusable(&self, error: &io::Error) -> PlaceError {
         self.wrong(&reason(error))
+    }
+}
+
+impl Lock {
+    fn held(file: File) -> Self {
+        LOCKS.fetch_add(1, Ordering::Relaxed);
+        Self { _held: Arc::new(Held { _file: file }) }
+    }
+
+    /// Whether this process is at work on so many places that waiting for the disk at one keeps the others from the network.
+    pub(super) fn are_many() -> bool {
+        LOCKS.load(Ordering::Relaxed) >= MANY
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        LOCKS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -406,6 +449,10 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Locks that this process holds.
+static LOCKS: AtomicUsize = AtomicUsize::new(0);
+/// With fewer places at a time there is nearly always an answer of the network to wait for anyway.
+const MANY: usize = 3;
 /// Room for any token with what surrounds it; JWTs of a few kilobytes are usual.
 const ROOM: usize = 16 * 1024;
 const NO_NOTE: &str = "its note cannot be written beside it";
@@ -567,6 +614,31 @@ mod tests {
         place.write_note(&lock, &Note::default()).unwrap();
         assert_eq!(place.note(), Some(Note::default()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "the file, its lock and its note");
+    }
+
+    #[test]
+    fn a_note_that_a_killed_run_began_is_tidied_away_unless_a_run_is_at_work() {
+        let (_folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        fs::write(place.beside("note"), "{").unwrap();
+        let lock = locked(&place);
+        place.tidy();
+        assert!(place.beside("note").exists());
+        drop(lock);
+        place.tidy();
+        assert!(!place.beside("note").exists());
+    }
+
+    #[test]
+    fn a_note_that_cannot_be_written_leaves_nothing_behind() {
+        let (_folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        let lock = locked(&place);
+        fs::create_dir(place.beside("json")).unwrap();
+        for error in [place.write_note(&lock, &Note::default()), place.write_lasting_note(&lock, &Note::default())] {
+            assert!(error.unwrap_err().to_string().contains(NO_NOTE));
+            assert!(!place.beside("note").exists());
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use futures_util::future::join;
 
 use super::steps::{Doubt, Intended, Issued, Proven, Ready, Unproven};
-use super::{InPlace, Place, Plan, Proof, ReadBack, Rotate, Rotation, RotationError};
+use super::{InPlace, Place, Plan, Proof, ReadBack, Rotate, Rotation, RotationError, Token};
 use crate::systems::SystemError;
 
 impl<S: InPlace, P: Place> Rotate<'_, S, P> {
@@ -14,7 +14,7 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
     pub async fn in_place(&self) -> Result<Rotation, RotationError> {
         let survey = self.survey().await?;
         if survey.decision.is_nothing() {
-            return Ok(Rotation::nothing_to_do(&survey));
+            return Ok(self.nothing_to_do(&survey));
         }
         if self.check_mode {
             self.place.check_writable().await?;
@@ -46,7 +46,7 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
 
     /// Brings a token to its users that was the valid one when it was looked at. That was before the wait for the lock, so it is asked once more.
     async fn hand_over_known(&self, known: Proven<'_, P>, rotation: &mut Rotation) {
-        let (shown, proof) = join(self.system.read_back(), self.system.prove(&known.token().secret)).await;
+        let (shown, proof) = self.ask_about(known.token()).await;
         match shown {
             Ok(ReadBack::Token(valid)) if valid.secret != known.token().secret => {
                 rotation.overtaken = true;
@@ -91,7 +91,7 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
     /// Makes sure that the token is the valid one, and brings it to its users. Where somebody else had another one issued meanwhile, theirs is.
     async fn confirm_and_hand_over(&self, mut issued: Issued<'_, P>, rotation: &mut Rotation) {
         for _ in 0..MOST_OVERTAKEN {
-            let (shown, proof) = join(self.system.read_back(), self.system.prove(&issued.token().secret)).await;
+            let (shown, proof) = self.ask_about(issued.token()).await;
             if let Ok(ReadBack::Token(valid)) = shown
                 && valid.secret != issued.token().secret
             {
@@ -106,6 +106,16 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
             return;
         }
         Self::hand_over_in_doubt(Unproven { issued, why: Doubt::Contended }, rotation).await;
+    }
+
+    /// Which token the system shows, and what it says to this one. Where it refuses that, somebody else may have come between the two questions, so what
+    /// it shows is asked once more.
+    async fn ask_about(&self, token: &Token) -> (Result<ReadBack, S::Error>, Result<Proof, S::Error>) {
+        let (shown, proof) = join(self.system.read_back(), self.system.prove(&token.secret)).await;
+        match proof {
+            Ok(Proof::Refused(_)) => (self.system.read_back().await, proof),
+            _ => (shown, proof),
+        }
     }
 
     /// The old token is dead already. So the new one goes to its users, and the run fails.

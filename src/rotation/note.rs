@@ -25,6 +25,9 @@ pub struct Note {
     /// When it was issued, by this host's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotated_at: Option<DateTime<Utc>>,
+    /// Where that is not known: it cannot have been issued before this, as another token was the valid one then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_issued_before: Option<DateTime<Utc>>,
     /// When it ends, by this host's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
@@ -69,6 +72,11 @@ impl Note {
         if self.is_about(fingerprint) { self.rotated_at } else { self.under_way_since }
     }
 
+    /// Where a new token kills the old one, any other than the noted one was issued after it: by somebody else, on another host perhaps.
+    pub(super) fn not_issued_before(&self, fingerprint: &str) -> Option<DateTime<Utc>> {
+        if self.is_about(fingerprint) { self.not_issued_before } else { self.rotated_at.max(self.not_issued_before) }
+    }
+
     /// How the server names this token, as far as this or the next note says, or the list of what is to be retired.
     pub fn id_of(&self, fingerprint: &str) -> Option<String> {
         if self.is_about(fingerprint) {
@@ -78,15 +86,17 @@ impl Note {
         retiring.map(|old| old.id.clone()).or_else(|| self.next.as_ref()?.id_of(fingerprint))
     }
 
-    /// What of it counts for this task. Names of tokens mean nothing on another server, and a request that was under way for another object tells nothing
-    /// about this one.
+    /// What of it counts for this task. Names of tokens mean nothing on another server, and when something was done for another object tells nothing about
+    /// this one.
     pub(super) fn for_subject(self, subject: &Subject) -> Option<Self> {
         let is_other = |noted: &Option<String>, ours: &str| noted.as_deref().is_some_and(|noted| noted != ours);
         if is_other(&self.server, &subject.server) {
             return None;
         }
-        let under_way_since = self.under_way_since.filter(|_| !is_other(&self.object, &subject.object));
-        Some(Self { under_way_since, ..self })
+        let is_ours = !is_other(&self.object, &subject.object);
+        let [under_way_since, rotated_at] =
+            [self.under_way_since, self.rotated_at].map(|time| time.filter(|_| is_ours));
+        Some(Self { under_way_since, rotated_at, ..self })
     }
 
     /// As it would be, had the run that wrote it not been killed (or kept from writing) between handing this token over and noting so.

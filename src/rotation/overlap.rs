@@ -18,7 +18,7 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
     pub async fn overlap(&self, grace: TimeDelta) -> Result<Rotation, RotationError> {
         let survey = self.survey().await?;
         if survey.has_nothing_to_do(Utc::now()) {
-            return Ok(Rotation::nothing_to_do(&survey));
+            return Ok(self.nothing_to_do(&survey));
         }
         if self.check_mode {
             self.place.check_writable().await?;

@@ -26,6 +26,9 @@ pub trait Place {
     /// Whether a token could be handed over, found out without changing anything: for check mode.
     fn check_writable(&self) -> impl Future<Output = Result<(), PlaceError>>;
 
+    /// Clears away what a killed run left and nobody needs, where no run is at work. There need not be anything, and a failure does no harm.
+    fn tidy(&self) {}
+
     /// Waits until no other run is at work on this place, then keeps the others away.
     fn lock(&self) -> impl Future<Output = Result<Self::Lock, PlaceError>>;
 

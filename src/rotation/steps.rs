@@ -101,12 +101,15 @@ impl<'a, P: Place> Ready<'a, P> {
     }
 
     fn note_about(&self, token: Option<&Token>, retiring: Vec<Retiring>) -> Note {
+        let of_unknown_age = token.filter(|token| token.issued_at.is_none());
         Note {
             fingerprint: token.map(|token| token.secret.fingerprint()),
             server: Some(self.subject.server.clone()),
             object: Some(self.subject.object.clone()),
             id: token.and_then(|token| token.id.clone()),
             rotated_at: token.and_then(|token| token.issued_at),
+            not_issued_before: of_unknown_age
+                .and_then(|token| self.note.not_issued_before(&token.secret.fingerprint())),
             expires_at: token.and_then(|token| token.expires_at),
             under_way_since: self.unknown_since,
             retiring,

@@ -10,7 +10,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use crate::quay::QuayScene;
 use crate::scene::{Scene, read};
+
+/// What a play is about: the options that all its tasks have, and its secrets.
+pub trait World {
+    /// Options of every task of the collection.
+    fn defaults(&self) -> Value;
+    /// Variables, from a file that a play reads.
+    fn secrets(&self) -> Value;
+}
 
 /// An installed collection with the ansible-core that runs it.
 pub struct Installed {
@@ -70,18 +79,25 @@ impl Installed {
 
     /// Runs a playbook of the collection by its name.
     pub fn playbook(&self, name: &str, variables: &Value) -> Played {
+        self.playbook_with(name, variables, &[])
+    }
+
+    /// The same with more words on the command line.
+    pub fn playbook_with(&self, name: &str, variables: &Value, words: &[&str]) -> Played {
         fs::write(self.path("variables.json"), variables.to_string()).expect("a file can be written");
-        self.play(&["--extra-vars", "@variables.json", name], &[])
+        let mut all = vec!["--extra-vars", "@variables.json", name];
+        all.extend(words);
+        self.play(&all, &[])
     }
 
     /// Runs tasks, and gives what they kept in the fact `kept`, by name.
-    pub fn results(&self, scene: &Scene, tasks: &str) -> Value {
-        self.results_of(scene, tasks, &[], &[])
+    pub fn results(&self, world: &impl World, tasks: &str) -> Value {
+        self.results_of(world, tasks, &[], &[])
     }
 
     /// The same with more words on the command line and in the environment.
-    pub fn results_of(&self, scene: &Scene, tasks: &str, words: &[&str], environment: &[(&str, &str)]) -> Value {
-        self.write_play(&self.path("play.yml"), scene, tasks);
+    pub fn results_of(&self, world: &impl World, tasks: &str, words: &[&str], environment: &[(&str, &str)]) -> Value {
+        self.write_play(&self.path("play.yml"), world, tasks);
         let mut all = vec!["--inventory", "localhost,", "play.yml"];
         all.extend(words);
         self.play(&all, environment).succeeded();
@@ -89,12 +105,12 @@ impl Installed {
     }
 
     /// Runs tasks under ansible-runner. Gives what they kept, and each file of its artifacts.
-    pub fn runner(&self, scene: &Scene, tasks: &str) -> (Value, Vec<(String, String)>) {
+    pub fn runner(&self, world: &impl World, tasks: &str) -> (Value, Vec<(String, String)>) {
         let data = self.path("runner");
         fs::create_dir_all(data.join("project")).expect("a folder can be made");
         fs::create_dir_all(data.join("inventory")).expect("a folder can be made");
         fs::write(data.join("inventory/hosts"), "localhost\n").expect("a file can be written");
-        self.write_play(&data.join("project/play.yml"), scene, tasks);
+        self.write_play(&data.join("project/play.yml"), world, tasks);
         let output = self
             .command("ansible-runner")
             .args(["run", "runner", "-p", "play.yml", "-vvv"])
@@ -145,19 +161,13 @@ impl Installed {
         Played { success: output.status.success(), printed }
     }
 
-    fn write_play(&self, path: &Path, scene: &Scene, tasks: &str) {
+    fn write_play(&self, path: &Path, world: &impl World, tasks: &str) {
         let play = PLAY
             .replace("TASKS", tasks)
             .replace("KEPT", &self.path("kept.json").display().to_string())
-            .replace("TOKEN_URL", &scene.realm.token_url())
-            .replace("CA_PATH", &scene.sandbox.ca_path().display().to_string())
+            .replace("DEFAULTS", &world.defaults().to_string())
             .replace("SECRETS", &self.path("secrets.json").display().to_string());
-        let secrets = json!({
-            "account": "11111111-2222-4333-8444-555555555555",
-            "account_secret": Self::ACCOUNT_SECRET,
-            "wrong_secret": Self::WRONG_SECRET,
-        });
-        fs::write(self.path("secrets.json"), secrets.to_string()).expect("a file can be written");
+        fs::write(self.path("secrets.json"), world.secrets().to_string()).expect("a file can be written");
         fs::write(path, play).expect("a file can be written");
         let _ = fs::remove_file(self.path("kept.json"));
     }
@@ -190,6 +200,38 @@ impl Installed {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+}
+
+impl World for Scene {
+    fn defaults(&self) -> Value {
+        self.options(json!({}))
+    }
+
+    fn secrets(&self) -> Value {
+        json!({
+            "account": "11111111-2222-4333-8444-555555555555",
+            "account_secret": Installed::ACCOUNT_SECRET,
+            "wrong_secret": Installed::WRONG_SECRET,
+        })
+    }
+}
+
+impl World for QuayScene {
+    fn defaults(&self) -> Value {
+        self.options(json!({}))
+    }
+
+    fn secrets(&self) -> Value {
+        let subject = "repo:acme/app";
+        let provider = self.quay().identity_provider();
+        self.quay().set_federation("acme+ci", [(provider.issuer().as_str(), subject)]);
+        json!({
+            "administrator": self.token,
+            "wrong_secret": Installed::WRONG_SECRET,
+            "oidc": provider.token(subject).sign().expect("the provider signs"),
+            "expired_oidc": provider.token(subject).expired().sign().expect("the provider signs"),
+        })
     }
 }
 
@@ -237,10 +279,7 @@ const PLAY: &str = "
   vars:
     ansible_python_interpreter: '{{ ansible_playbook_python }}'
   module_defaults:
-    group/tokensmith.redhat.all:
-      token_url: 'TOKEN_URL'
-      ca_path: 'CA_PATH'
-      use_proxy: false
+    group/tokensmith.redhat.all: DEFAULTS
   tasks:TASKS
     - ansible.builtin.copy:
         content: '{{ kept | to_json }}'

@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
-use tokensmith_sandbox::{ExternalToken, Fault, Quay, Sandbox};
+use tokensmith_sandbox::ExternalToken;
+use tokensmith_sandbox::{Fault, Quay, Sandbox};
 
 use crate::executable::{self, Run};
 
@@ -25,7 +26,7 @@ impl QuayScene {
         let sandbox = Sandbox::start().expect("the sandbox starts");
         let token = sandbox.quay().issue_token("alice", "org:admin user:admin");
         sandbox.quay().add_robot("acme+ci");
-        Self { sandbox, token, folder: tempfile::tempdir().expect("a folder can be made") }
+        Self { sandbox, token, folder: crate::scene::folder() }
     }
 
     /// Quay.

@@ -29,7 +29,7 @@ impl Scene {
     pub fn in_realm(name: &str) -> Self {
         let sandbox = Sandbox::start().expect("the sandbox starts");
         let realm = sandbox.sso().realm(name);
-        Self { sandbox, realm, folder: tempfile::tempdir().expect("a folder can be made") }
+        Self { sandbox, realm, folder: folder() }
     }
 
     /// A first offline token of the client `cloud-services`.
@@ -79,6 +79,11 @@ impl Default for Scene {
     }
 }
 
+/// A folder of its own, in memory where that can be had: runs sync what they write, and a busy disk takes its time.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(MEMORY).or_else(|_| tempfile::tempdir()).expect("a folder can be made")
+}
+
 /// What a file holds.
 pub fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -100,3 +105,4 @@ pub fn names(folder: &Path) -> Vec<String> {
 }
 
 const SCOPE: &str = "openid offline_access api.iam.organization";
+const MEMORY: &str = "/dev/shm";

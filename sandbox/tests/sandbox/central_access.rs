@@ -1,5 +1,6 @@
 //! Who is let in to the stand-in Central, with what, and how every answer looks.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -151,6 +152,7 @@ fn nobody_gives_away_more_than_they_have_where_it_counts() {
     central.add_role("issuer", Role::unrestricted(issuing));
     central.add_role("reader", Role::unrestricted([("Image", read), ("Alert", read)]));
     central.add_role("local reader", Role::within("west", [("Image", read), ("Node", read)]));
+    central.add_role("local guard", Role::within("west", [("Alert", read)]));
     central.add_role("local writer", Role::within("west", [("Image", write)]));
     central.add_role("distant reader", Role::within("east", [("Node", read)]));
     central.add_role("two of it", Role::unrestricted([("Image", write), ("Secret", read)]));
@@ -167,7 +169,8 @@ fn nobody_gives_away_more_than_they_have_where_it_counts() {
     };
     assert_eq!(refused("issuer"), ["200"], "oneself again");
     assert_eq!(refused("reader"), ["200"]);
-    assert_eq!(refused("local reader"), ["200"], "the unrestricted scope counts in every other");
+    assert_eq!(refused("local reader"), ["200"]);
+    assert_eq!(refused("local guard"), ["200"], "the unrestricted scope counts in every other");
     assert_eq!(refused("None"), ["200"]);
     let image = "access scope=\"west\": requested access is READ_WRITE_ACCESS, when user access is READ_ACCESS";
     assert_eq!(refused("local writer"), ["", &format!("\t* resource=Image, {image}"), "1 error occurred:"]);
@@ -186,8 +189,13 @@ fn nobody_gives_away_more_than_they_have_where_it_counts() {
     let body = body(&["local writer", "reader", "local writer"]);
     let verdict = central.call_with(&token, "POST apitokens/generate", &body).verdict();
     assert!(verdict.contains("2 errors occurred:") && verdict.matches("resource=Image").count() == 2, "{verdict}");
+    let all = json!({ "name": "x", "roles": ["Admin"] }).to_string();
+    let orders: BTreeSet<_> =
+        (0..10).map(|_| central.call_with(&token, "POST apitokens/generate", &all).verdict()).collect();
+    assert!(orders.len() > 1, "ten times in the same order");
+
     let allowed = central.call_with(&token, "GET apitokens/generate/allowed-roles", "").json();
-    assert_eq!(allowed["roleNames"], json!(["issuer", "local reader", "reader"]));
+    assert_eq!(allowed["roleNames"], json!(["issuer", "local guard", "local reader", "reader"]));
 }
 
 #[test]

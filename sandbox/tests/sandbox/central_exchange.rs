@@ -251,10 +251,16 @@ fn another_issuers_token_is_a_bearer_since_4_9_even_behind_its_end() {
     }
     let nothing = exchange.sign("nothing", |token| token);
     assert_eq!(central.status_of(&nothing).verdict(), NO_VALID_ROLE);
+    let another = exchange.sign("deploy-bot", |token| token);
+    assert_eq!(central.status_of(&another).verdict(), "200");
     central.sandbox.clock().advance(3600 - 70);
     assert_eq!(central.status_of(&good).verdict(), "200", "its own five minutes are over");
     central.sandbox.clock().advance(20);
     assert_eq!(central.status_of(&good).verdict(), REFUSED);
+    central.sandbox.clock().advance(-20);
+    assert_eq!(central.status_of(&another).verdict(), "200");
+    central.handle.restart();
+    assert_eq!(central.status_of(&another).verdict(), REFUSED, "that was held in memory");
     central.change(|state| state.release = (4, 8, 9));
     assert_eq!(central.status_of(&exchange.sign("deploy", |token| token)).verdict(), REFUSED);
 }

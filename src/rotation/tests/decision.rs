@@ -71,7 +71,16 @@ fn every_reason_has_its_plan() {
         ("can be as old as its robot", all, held(), no_older_than(31), (Reason::Aged, Issues)),
         ("noted", all, noted("held", 10), accepted(), (Reason::Valid, Nothing)),
         ("noted long ago", all, noted("held", 31), accepted(), (Reason::Aged, Issues)),
-        ("another one is noted", all, noted("other", 10), accepted(), (Reason::Aged, Issues)),
+        ("another one is noted, so it is younger", all, noted("other", 10), accepted(), (Reason::Valid, Nothing)),
+        ("another one is noted, long ago", all, noted("other", 31), accepted(), (Reason::Aged, Issues)),
+        (
+            "somebody else had another one issued",
+            all,
+            noted("held", 10),
+            shown_of_unknown_age(),
+            (Reason::Dead, HandsOver("shown")),
+        ),
+        ("that may be long ago", all, noted("held", 31), shown_of_unknown_age(), (Reason::Dead, Issues)),
         ("the system knows better than the note", all, noted("held", 10), works(31, 60), (Reason::Aged, Issues)),
     ];
     for (case, policy, holding, standing, (reason, does)) in cases {

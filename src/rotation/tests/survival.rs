@@ -98,7 +98,7 @@ fn a_token_that_is_nowhere_else_is_given_back_by_the_run_that_could_not_hand_it_
         (Kind::Hub, Beginning::Dead),
         // What a killed run had written is in the way of what is written next.
         (Kind::Hub, Beginning::LeftBehind),
-        (Kind::Quay, Beginning::Dead),
+        (Kind::Quay, Beginning::Aged),
     ] {
         for step in ["write", "rename"] {
             let world = beginning.world(kind);

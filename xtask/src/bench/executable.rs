@@ -5,7 +5,8 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -22,25 +23,26 @@ pub(super) fn round(world: &World, figures: &mut Figures) -> Result<()> {
         figures.add("executable_version", "ms", milliseconds(&executable, "--version", "")?);
         figures.add("executable_refresh", "ms", milliseconds(&executable, "-", &arguments)?);
     }
-    figures.add("executable_memory", "bytes", peak_memory(start(&executable, "-", &arguments)?)?);
+    figures.add("executable_memory", "bytes", peak_memory(start(&executable, "-", &arguments, Stdio::piped())?)?);
     figures.add("executable_size", "bytes", fs::metadata(&executable)?.len() as f64);
     Ok(())
 }
 
 fn milliseconds(executable: &Path, argument: &str, input: &str) -> Result<f64> {
     let begin = Instant::now();
-    let output = start(executable, argument, input)?.wait_with_output()?;
+    let output = start(executable, argument, input, Stdio::piped())?.wait_with_output()?;
     let elapsed = begin.elapsed();
     ensure!(output.status.success(), "{argument} failed: {}", String::from_utf8_lossy(&output.stdout));
     Ok(elapsed.as_secs_f64() * 1000.0)
 }
 
 /// The kernel forgets it with the process, so it is read until the process is no more.
-fn peak_memory(mut child: Child) -> Result<f64> {
+pub(super) fn peak_memory(mut child: Child) -> Result<f64> {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = None;
     while child.try_wait()?.is_none() {
         peak = peak.max(high_water_mark(&fs::read_to_string(&status).unwrap_or_default()));
+        thread::sleep(Duration::from_micros(100));
     }
     Ok(peak.context("the executable ended before its memory could be looked at")? as f64 * 1024.0)
 }
@@ -49,13 +51,13 @@ fn high_water_mark(status: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 
-/// What it prints fits into the pipe, so nobody has to read while it runs.
-fn start(executable: &Path, argument: &str, input: &str) -> Result<Child> {
+/// What it prints about a single token fits into a pipe, so nobody has to read while it runs.
+pub(super) fn start(executable: &Path, argument: &str, input: &str, output: Stdio) -> Result<Child> {
     let mut child = Command::new(executable)
         .arg(argument)
         .env_clear()
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdout(output)
         .spawn()
         .with_context(|| format!("cannot run {}", executable.display()))?;
     child.stdin.take().context("a process without standard input")?.write_all(input.as_bytes())?;

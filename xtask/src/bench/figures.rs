@@ -5,6 +5,8 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use super::quay;
+
 /// Figures by name, in the order in which they came.
 pub(super) struct Figures {
     commit: String,
@@ -60,18 +62,21 @@ impl Figures {
         table.push_str(&format!(
             "\nBeyond `debug`, `uri` costs {:.0} times what `sso_token` costs, and makes one request where `sso_token` makes two: it also proves \
              the new token.\nThe executable alone: {:.1} ms from start to end, {:.1} ms with both requests; {:.1} MiB on disk, \
-             {:.1} MiB of memory at its peak.\nMedians on {cores} cores, with the default settings of ansible-core {ansible} and a \
-             stand-in of Red Hat SSO on the same machine.\n",
+             {:.1} MiB of memory at its peak.\n",
             uri / direct,
             self.median("executable_version")?,
             self.median("executable_refresh")?,
             self.median("executable_size")? / MEBIBYTE,
             self.median("executable_memory")? / MEBIBYTE,
         ));
+        table.push_str(&quay::table(self)?);
+        table.push_str(&format!(
+            "\nMedians on {cores} cores, with the default settings of ansible-core {ansible} and stand-ins of Red Hat SSO and Quay on the same machine.\n"
+        ));
         Ok(table)
     }
 
-    fn median(&self, name: &str) -> Result<f64> {
+    pub(super) fn median(&self, name: &str) -> Result<f64> {
         let samples = self.samples.iter().find(|samples| samples.name == name);
         Ok(self.figure(samples.with_context(|| format!("{name} was not measured"))?).median)
     }
@@ -137,6 +142,9 @@ mod tests {
         }
         assert!(figures.table("2.19").is_err());
         for name in ["executable_version", "executable_refresh", "executable_size", "executable_memory"] {
+            figures.add(name, "", MEBIBYTE);
+        }
+        for name in ["quay_uri", "quay_default", "quay_32", "quay_memory", "quay_32_memory"] {
             figures.add(name, "", MEBIBYTE);
         }
         let table = figures.table("2.19.14").unwrap();

@@ -10,7 +10,6 @@ use super::{LOOP, World, figures::Figures, run};
 /// One play with a loop for each way, begun with another way than the round before.
 pub(super) fn round(world: &World, round: usize, figures: &mut Figures) -> Result<()> {
     let mut ways = ways(world);
-    let report = world.path("report");
     // Everything is in the caches, and there is an access token for the tasks that are to find one.
     let mut tasks: Vec<_> = ways.iter().map(|way| way.once()).collect();
     let count = ways.len();
@@ -19,22 +18,29 @@ pub(super) fn round(world: &World, round: usize, figures: &mut Figures) -> Resul
         tasks.push(way.looped());
         tasks.extend(way.check());
     }
-    let playbook = world.path("bench.yml");
-    fs::write(&playbook, json!([{ "hosts": "localhost", "gather_facts": false, "tasks": tasks }]).to_string())?;
-    let mut command = world.command("ansible-playbook");
-    command.env("ANSIBLE_CALLBACKS_ENABLED", "ansible.builtin.junit").env("JUNIT_OUTPUT_DIR", &report);
-    run(command.env("JUNIT_HIDE_TASK_ARGUMENTS", "true").arg(&playbook))?;
-
-    let file = report.read_dir()?.next().context("Ansible left no report")??.path();
-    let text = fs::read_to_string(&file)?;
+    let report = report_of(world, &tasks)?;
     for way in &ways {
-        figures.add(way.name, "ms", seconds(&text, way.name)? * 1000.0 / LOOP as f64);
+        figures.add(way.name, "ms", seconds(&report, way.name)? * 1000.0 / LOOP as f64);
     }
-    Ok(fs::remove_file(file)?)
+    Ok(())
 }
 
-/// How long the task of this name took, after a report of the callback `junit`.
-fn seconds(report: &str, name: &str) -> Result<f64> {
+/// Plays the tasks, and gives the report of the callback `junit`.
+pub(super) fn report_of(world: &World, tasks: &[Value]) -> Result<String> {
+    let playbook = world.path("bench.yml");
+    fs::write(&playbook, json!([{ "hosts": "localhost", "gather_facts": false, "tasks": tasks }]).to_string())?;
+    let reports = world.path("report");
+    let mut command = world.command("ansible-playbook");
+    command.env("ANSIBLE_CALLBACKS_ENABLED", "ansible.builtin.junit").env("JUNIT_OUTPUT_DIR", &reports);
+    run(command.env("JUNIT_HIDE_TASK_ARGUMENTS", "true").arg(&playbook))?;
+    let file = reports.read_dir()?.next().context("Ansible left no report")??.path();
+    let report = fs::read_to_string(&file)?;
+    fs::remove_file(file)?;
+    Ok(report)
+}
+
+/// How long the task of this name took, after such a report.
+pub(super) fn seconds(report: &str, name: &str) -> Result<f64> {
     let found: Vec<_> = report.split("<testcase ").filter(|case| case.contains(&format!(": {name}\""))).collect();
     ensure!(found.len() == 1, "Ansible's report has {} tasks named {name}", found.len());
     let time = found[0].split_once(" time=\"").and_then(|(_, rest)| rest.split('"').next());

@@ -1,4 +1,4 @@
-//! The stand-in of Red Hat SSO, as a process that ends with this one.
+//! The stand-ins of the systems, as a process that ends with this one.
 
 use std::{
     fs,
@@ -16,6 +16,8 @@ pub(super) struct Sandbox {
     pub(super) token_url: String,
     pub(super) authority: PathBuf,
     pub(super) offline_token: String,
+    pub(super) quay_url: String,
+    pub(super) quay_token: String,
 }
 
 impl Sandbox {
@@ -24,6 +26,7 @@ impl Sandbox {
             .arg("--state")
             .arg(&state)
             .arg("--until-stdin-closes")
+            .args(["--quay-robots", &ROBOTS.to_string(), "--quay-latency", &QUAY_LATENCY.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -32,12 +35,15 @@ impl Sandbox {
         BufReader::new(process.stdout.take().context("the sandbox has no standard output")?).read_line(&mut ready)?;
         ensure!(!ready.is_empty(), "the sandbox did not start");
         let endpoints: Value = serde_json::from_slice(&fs::read(state.join("endpoints.json"))?)?;
-        let token_url = endpoints["sso_token_url"].as_str().context("the sandbox names no sso_token_url")?;
+        let endpoint =
+            |name| endpoints[name].as_str().map(str::to_owned).with_context(|| format!("the sandbox names no {name}"));
         Ok(Self {
             process,
-            token_url: token_url.to_owned(),
+            token_url: endpoint("sso_token_url")?,
             authority: state.join("ca.pem"),
             offline_token: fs::read_to_string(state.join("offline_token"))?,
+            quay_url: endpoint("quay_url")?,
+            quay_token: fs::read_to_string(state.join("quay_token"))?,
         })
     }
 }
@@ -48,3 +54,8 @@ impl Drop for Sandbox {
         let _ = self.process.wait();
     }
 }
+
+/// In the organization `bulk`: `bulk+r0001`, `bulk+r0002`, …
+pub(super) const ROBOTS: usize = 1000;
+/// Milliseconds that each answer of Quay takes.
+pub(super) const QUAY_LATENCY: u64 = 20;

@@ -8,6 +8,8 @@
 mod quay;
 #[path = "kill/quay_keyless.rs"]
 mod quay_keyless;
+#[path = "kill/rhacs.rs"]
+mod rhacs;
 #[path = "kill/side_by_side.rs"]
 mod side_by_side;
 #[path = "kill/sso.rs"]

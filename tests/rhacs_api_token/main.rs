@@ -4,6 +4,7 @@ mod absence;
 mod refusals;
 mod rotation;
 mod scenario;
+mod secrecy;
 
 use serde_json::json;
 use tokensmith_tests::rhacs::RhacsScene;

@@ -3,7 +3,7 @@
 mod lifetime;
 mod token;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::Connection;
 use tokensmith::jwt::Claims;
 use tokensmith::rotation::{
-    Destination, HandOver, Naming, Note, Overlap as _, Place, Policy, Reason, Rotate, Rotation, Subject, Trace,
+    Destination, HandOver, Holding, Naming, Note, Overlap as _, Place, Policy, Reason, Rotate, Rotation, Subject, Trace,
 };
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
@@ -93,8 +93,8 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// A token that works and is not about to end is in its place. Where there is none to look into, `others` are those of the same name: who uses them is
-    /// not known, so they are left alone.
+    /// A token that works and is not about to end is in its place. Where there is none to look into, `others` are those of the same name: who uses
+    /// them is not known, so they are left alone.
     async fn rotate(&self, others: Vec<ApiToken>) -> Result<Outcome> {
         let Job { options, place, .. } = self;
         let system = self.system();
@@ -158,7 +158,43 @@ impl Job<'_> {
     /// The token is revoked, which is proven, and nothing of it is left in its place.
     async fn revoke(&self) -> Result<Outcome> {
         let holding = self.place.look().await?;
-        let mut ids: Vec<String> = match holding.token.as_ref().and_then(rhacs::id_of) {
+        let ids = self.to_be_revoked(&holding).await?;
+        let mut revocations = Revocations::default();
+        let end = self.end(ids, &holding, &mut revocations).await;
+        let outcome = self.revoked(revocations);
+        Ok(match end {
+            Ok(()) => outcome,
+            Err(error) => outcome.failed(error),
+        })
+    }
+
+    async fn end(&self, ids: Vec<String>, holding: &Holding, revocations: &mut Revocations) -> Result<()> {
+        for id in ids {
+            self.revoke_one(id, revocations).await?;
+        }
+        let is_alive = self.is_alive(holding.token.as_ref(), revocations).await;
+        let alive_until = is_alive.context("that the token is dead could not be proven")?;
+        if alive_until.is_some() && !revocations.ids.is_empty() {
+            bail!("Central says that the token is revoked, and accepts it all the same; run the task again");
+        }
+        revocations.emptied = match self.place.file() {
+            Some(_) if !self.task.check_mode => {
+                self.place.remove().await.context("the token is revoked, but it could not be taken out of the file")?
+            }
+            _ => holding.token.is_some(),
+        };
+        match alive_until {
+            None => Ok(()),
+            Some(end) => bail!(
+                "Central does not know the token any more and accepts it until {end}: it was revoked before, and came back to life when Central was \
+                 restarted; nothing but the deletion of its roles stops it earlier"
+            ),
+        }
+    }
+
+    /// The token in the place, or without one that of this name and these roles; and what earlier runs left alive.
+    async fn to_be_revoked(&self, holding: &Holding) -> Result<Vec<String>> {
+        let mut ids = match holding.token.as_ref().and_then(rhacs::id_of) {
             Some(id) => vec![id],
             None => self.one_or_all(self.living().await?)?,
         };
@@ -167,41 +203,7 @@ impl Job<'_> {
         }
         // Whoever ends itself can end no other behind it.
         ids.sort_by_key(|id| self.central.acts_as(id));
-        let mut revocations = Revocations::default();
-        for id in ids {
-            if let Err(error) = self.revoke_one(id, &mut revocations).await {
-                return Ok(self.revoked(revocations, false).failed(error));
-            }
-        }
-        let is_first = !revocations.ids.is_empty();
-        let is_alive = match &holding.token {
-            Some(token) if !(self.task.check_mode && is_first) => self.is_alive(token).await,
-            _ => Ok(None),
-        };
-        let alive = match is_alive {
-            Ok(Some(_)) if is_first => {
-                Err(anyhow!("Central says that the token is revoked, and accepts it all the same; run the task again"))
-            }
-            alive => alive.context("that the token is dead could not be proven"),
-        };
-        let alive = match alive {
-            Ok(alive) => alive,
-            Err(error) => return Ok(self.revoked(revocations, false).failed(error)),
-        };
-        let removed = match (self.task.check_mode, self.place.file()) {
-            (true, _) | (_, None) => holding.token.is_some(),
-            (false, Some(_)) => {
-                self.place.remove().await.context("the token is revoked, but it could not be taken out of the file")?
-            }
-        };
-        let outcome = self.revoked(revocations, removed);
-        Ok(match alive {
-            None => outcome,
-            Some(end) => outcome.failed(anyhow!(
-                "Central does not know the token any more and accepts it until {end}: it was revoked before, and came back to life when Central was \
-                 restarted; nothing but the deletion of its roles stops it earlier"
-            )),
-        })
+        Ok(ids)
     }
 
     async fn revoke_one(&self, id: String, revocations: &mut Revocations) -> Result<()> {
@@ -215,8 +217,10 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// When the token ends that Central still accepts. `None`: it does not.
-    async fn is_alive(&self, token: &Secret) -> Result<Option<String>> {
+    /// When the token ends that Central still accepts. `None`: it does not, or in check mode, would not.
+    async fn is_alive(&self, token: Option<&Secret>, revocations: &Revocations) -> Result<Option<String>> {
+        let is_forecast = self.task.check_mode && !revocations.ids.is_empty();
+        let Some(token) = token.filter(|_| !is_forecast) else { return Ok(None) };
         match self.central.status(token).await? {
             Status::Refused(_) => Ok(None),
             Status::Accepted(_) => {
@@ -240,10 +244,10 @@ impl Job<'_> {
         Ok(ids)
     }
 
-    fn revoked(&self, revocations: Revocations, removed: bool) -> Outcome {
-        let Revocations { ids, revive_until } = revocations;
+    fn revoked(&self, revocations: Revocations) -> Outcome {
+        let Revocations { ids, revive_until, emptied } = revocations;
         let mut returned = self.returned(if ids.is_empty() { Reason::Missing } else { Reason::Forced });
-        let changed = removed || !ids.is_empty();
+        let changed = emptied || !ids.is_empty();
         let before = json!({ "tokens": &ids });
         returned["revoked"] = json!(ids);
         returned["may_revive_until"] = json!(revive_until.filter(|_| !self.task.check_mode).map(timestamp));
@@ -348,6 +352,8 @@ struct Revocations {
     ids: Vec<String>,
     /// When the last of them ends.
     revive_until: Option<DateTime<Utc>>,
+    /// The token was taken out of its place.
+    emptied: bool,
 }
 
 fn for_diff(token: Option<&Trace>) -> Value {

@@ -1,7 +1,11 @@
 //! `state: absent`: which tokens are revoked, what is left of them, and until when they may come back.
 
+use std::time::Duration;
+use std::{fs, thread};
+
 use serde_json::{Value, json};
 use tokensmith_sandbox::Fault;
+use tokensmith_tests::executable::{self, Run};
 use tokensmith_tests::quay::with;
 use tokensmith_tests::rhacs::{DAY, ROLE, RhacsScene};
 use tokensmith_tests::scene::{names, read};
@@ -165,15 +169,37 @@ fn a_token_that_came_back_to_life_is_told_of_with_its_end() {
 }
 
 #[test]
+fn a_dead_token_that_cannot_be_taken_out_of_dest_is_told_with_what_was_revoked() {
+    let scene = RhacsScene::new();
+    let (id, token) = scene.issue("ci", 30 * DAY);
+    fs::create_dir(scene.path("folder")).unwrap();
+    let dest = scene.file("folder/token", &token);
+    scene.fault(Fault::delay(Duration::from_millis(500)).path("/v1/auth/status"));
+    let options = scene.api_token_options(json!({ "dest": dest, "state": "absent" }));
+    let child = executable::start_module("rhacs_api_token", &options);
+    while scene.central().token_works(&token) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    // The question whether it is dead is still open.
+    fs::remove_dir_all(scene.path("folder")).unwrap();
+    let run = Run::from_output(&child.wait_with_output().unwrap());
+    assert!(run.failed() && run.message().contains("it could not be taken out of the file"), "{run}");
+    assert_eq!((&run.result["revoked"], run.changed()), (&json!([id]), true), "{run}");
+}
+
+#[test]
 fn what_earlier_runs_left_alive_is_revoked_too() {
     let scene = RhacsScene::new();
     let (id, old) = scene.issue("ci", 30 * DAY);
     let dest = scene.file("token", &old);
     scene.api_token_task(json!({ "dest": dest, "state": "rotated", "overlap": "2d" })).succeeded();
     scene.fault(Fault::lost_answer().path("/generate").times(1));
-    scene.fault(Fault::refusal(13, "oops").method("GET").path("/v1/apitokens").times(20));
+    // The first question is answered.
+    scene.fault(Fault::delay(Duration::ZERO).path("/v1/apitokens/").times(1));
+    scene.fault(Fault::refusal(13, "oops").method("GET").path("/v1/apitokens"));
     let lost = scene.api_token_task(json!({ "dest": dest, "state": "rotated" }));
-    assert!(lost.failed(), "{lost}");
+    assert!(lost.failed() && lost.message().contains("whether a new token was issued is not known"), "{lost}");
+    assert_eq!(scene.central().live_tokens("ci"), 3);
     scene.sandbox.faults().clear();
     let run = scene.api_token_task(json!({ "dest": dest, "state": "absent" })).succeeded();
     assert!(run.result["revoked"].as_array().is_some_and(|ids| ids.contains(&json!(id))), "{run}");

@@ -225,6 +225,9 @@ fn a_token_rotates_itself_and_its_successor_ends_it() {
     let run = scene.api_token_task(options("rotated")).succeeded();
     assert_eq!(run.text("reason"), "forced");
     assert!(!scene.central().token_works(&old) && scene.central().token_works(&read(&dest)), "{run}");
+    let sent = scene.sandbox.records().all();
+    let revocation = sent.iter().find(|request| request.method == "PATCH").unwrap();
+    assert_eq!(revocation.authorization, Some(format!("Bearer {}", read(&dest))));
     let again = scene.api_token_task(options("present")).succeeded();
     assert!(!again.changed(), "{again}");
     let token = read(&dest);

@@ -162,8 +162,8 @@ impl Overlap for KeptToken<'_> {
         Ok(())
     }
 
-    /// Those of this name and these roles that were issued while a request of ours can have been under way. Two users of one name can meet here, which is
-    /// why each should have its own.
+    /// Those of this name and these roles that were issued while a request of ours can have been under way. Two users of one name can meet here, which
+    /// is why each should have its own.
     async fn orphans(&self, since: DateTime<Utc>) -> Result<Vec<String>, TokenError> {
         let mut tokens = self.central.tokens(Some(false)).await?;
         let offset = self.central.clock_offset();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokensmith_sandbox::Fault;
+use tokensmith_sandbox::central::Role;
 use tokensmith_tests::executable;
 use tokensmith_tests::quay::with;
 use tokensmith_tests::rhacs::{DAY, ROLE, RhacsScene};
@@ -258,6 +259,27 @@ fn central_tells_the_time_and_the_result_tells_it_by_our_clock() {
         let run = scene.api_token_task(with(options, json!({ "state": "rotated" })));
         assert!(run.message().contains("the token was retired, which nobody has"), "{skew}: {run}");
         assert!(scene.central().token_works(&read(&dest)), "{skew}");
+        let nowhere = scene.api_token_task(json!({ "rhacs_token": caller })).succeeded();
+        let run = scene.api_token_task(json!({ "dest": dest, "rhacs_token": caller, "state": "absent" })).succeeded();
+        for told in [nowhere.text("expires_at"), run.text("may_revive_until")] {
+            let told = chrono::DateTime::parse_from_rfc3339(told).unwrap().timestamp();
+            assert!((told + skew - record.expiration).abs() <= 2, "{skew}: {nowhere}, {run}");
+        }
+    }
+}
+
+#[test]
+fn a_token_none_of_whose_roles_exists_any_more_is_dead_and_one_with_a_role_left_is_not() {
+    for (roles, words) in [(vec!["Auditor"], Some("400 role(s) Auditor don't exist")), (vec!["Auditor", ROLE], None)] {
+        let scene = RhacsScene::new();
+        scene.central().change(|state| state.roles.insert("Auditor".to_owned(), Role::unrestricted([])));
+        let dest = scene.file("token", &scene.central().issue_token("ci", &roles, 30 * DAY));
+        scene.central().change(|state| state.roles.remove("Auditor"));
+        let run = scene.api_token_task(json!({ "dest": dest, "role": null, "roles": roles }));
+        match words {
+            Some(words) => assert!(run.failed() && run.message().contains(words), "{run}"),
+            None => assert_eq!(run.succeeded().text("reason"), "valid"),
+        }
     }
 }
 

@@ -207,6 +207,21 @@ fn what_earlier_runs_left_alive_is_revoked_too() {
     assert_eq!(scene.central().live_tokens("ci"), 0, "{run}");
 }
 
+#[test]
+fn what_a_note_says_of_another_central_counts_for_nothing() {
+    let scene = RhacsScene::new();
+    let (other, _) = scene.issue("other", 30 * DAY);
+    for (server, revoked) in [("https://other.example.com".to_owned(), 1), (scene.central().url(), 2)] {
+        let (_, token) = scene.issue("ci", 30 * DAY);
+        let dest = scene.file("token", &token);
+        let note = json!({ "server": server, "object": "ci", "retiring": [{ "id": other }] });
+        scene.file(".token.tokensmith.json", &note.to_string());
+        let run = scene.api_token_task(json!({ "dest": dest, "state": "absent" })).succeeded();
+        assert_eq!(run.result["revoked"].as_array().map(Vec::len), Some(revoked), "{run}");
+        assert_eq!(scene.central().live_tokens("other"), 2 - revoked, "{run}");
+    }
+}
+
 fn sorted(ids: &Value) -> Vec<&str> {
     let mut ids: Vec<&str> = ids.as_array().unwrap().iter().filter_map(Value::as_str).collect();
     ids.sort_unstable();

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::{env, fmt};
+use std::time::Duration;
+use std::{env, fmt, io};
 
 use serde_json::Value;
 
@@ -120,13 +121,24 @@ pub fn command_line<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -
 }
 
 fn start(command: &mut Command, input: &[u8]) -> Child {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{} cannot be run: {error}", path().display()));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawned(command);
     // A run that fails early may not read its input.
     let _ = child.stdin.take().expect("standard input is a pipe").write_all(input);
     child
 }
+
+/// A copy of the executable is busy for as long as a process that another test is just starting holds its descriptor, which was open for writing.
+fn spawned(command: &mut Command) -> Child {
+    for _ in 0..MOST_TRIES {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::sleep(PAUSE),
+            Err(error) => panic!("{} cannot be run: {error}", command.get_program().display()),
+            Ok(child) => return child,
+        }
+    }
+    panic!("{} is still busy after {MOST_TRIES} tries", command.get_program().display())
+}
+
+const MOST_TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(20);

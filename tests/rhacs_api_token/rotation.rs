@@ -37,7 +37,7 @@ fn a_token_is_replaced_for_each_reason_and_then_left_alone() {
         change(&scene, &id);
         let options = with(json!({ "dest": dest }), asked.clone());
         let forecast = scene.api_token_task(with(options.clone(), json!({ "_ansible_check_mode": true }))).succeeded();
-        assert_eq!(scene.writes(), [String::new(); 0], "{reason}, {asked}");
+        assert!(scene.writes().is_empty(), "{reason}, {asked}");
         let run = scene.api_token_task(options.clone()).succeeded();
         assert_eq!((run.text("reason"), run.changed()), (reason, true), "{asked}: {run}");
         for told in ["reason", "changed", "generated", "revoked", "still_valid"] {
@@ -105,7 +105,7 @@ fn the_old_token_lives_for_as_long_as_the_task_says_and_a_later_run_revokes_it()
 
 #[test]
 fn a_lost_answer_leaves_no_token_that_nobody_has() {
-    let faults: [(&str, fn() -> Fault); 6] = [
+    let faults: [(&str, Make); 6] = [
         ("lost answer", Fault::lost_answer),
         ("half an answer", Fault::truncated_json),
         ("cut body", Fault::cut_body),
@@ -157,7 +157,7 @@ fn where_central_cannot_be_asked_about_a_lost_answer_the_next_run_finds_out() {
 
 #[test]
 fn a_new_token_that_is_of_no_use_is_revoked_and_the_old_one_stays() {
-    let cases: [(&str, fn() -> Fault, &str); 5] = [
+    let cases: [(&str, Make, &str); 5] = [
         (
             "refused",
             || Fault::refusal(16, "credentials not found: token-based: cannot extract identity").path("/status"),
@@ -407,3 +407,6 @@ fn other_record(field: &str, value: Value) -> Fault {
 }
 
 const END: &str = "9998-03-01T09:54:21Z";
+
+/// Makes a fault anew for each case.
+type Make = fn() -> Fault;

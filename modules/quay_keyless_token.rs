@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -18,6 +18,7 @@ use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::SystemError;
 use tokensmith::systems::quay::{LogIn, Quay, QuayError, Registry, Server, is_no_name, robot_name};
+use tokensmith::timestamp::timestamp;
 
 /// The options of `quay_keyless_token.yml`.
 #[derive(Deserialize)]
@@ -236,10 +237,6 @@ fn outcome(task: &Task, options: &Options, mut returned: Value, rotation: Rotati
         Some(error) => outcome.failed(error.into()),
         None => outcome,
     }
-}
-
-fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// How far behind the clocks may be that Quay compares.

@@ -4,7 +4,7 @@ mod lifetime;
 mod token;
 
 use anyhow::{Context, Result, bail};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokensmith::ansible::{Outcome, Task};
@@ -16,6 +16,7 @@ use tokensmith::rotation::{
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::rhacs::{self, ApiToken, Central, Status};
+use tokensmith::timestamp::timestamp;
 
 use crate::rhacs::Access;
 use lifetime::Expiration;
@@ -361,10 +362,6 @@ fn for_diff(token: Option<&Trace>) -> Value {
         Some(token) => json!({ "token": token.fingerprint, "expires_at": token.expires_at.map(timestamp) }),
         None => json!({ "token": null }),
     }
-}
-
-fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// As in the module of `infra.rhacs_configuration`.

@@ -10,3 +10,4 @@ pub mod rotation;
 pub mod secret;
 pub mod span;
 pub mod systems;
+pub mod timestamp;

@@ -1,11 +1,11 @@
 //! What a run says of one robot, and how the rows of many become one result.
 
 use anyhow::{Error, anyhow};
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use tokensmith::ansible::Outcome;
 use tokensmith::rotation::{Reason, Rotation, Trace};
 use tokensmith::secret::Secret;
+use tokensmith::timestamp::timestamp;
 
 use super::Job;
 use super::robot::RobotToken;
@@ -220,10 +220,6 @@ fn for_diff(token: Option<&Trace>) -> Value {
         Some(token) => json!({ "token": token.fingerprint, "rotated_at": token.issued_at.map(timestamp) }),
         None => json!({ "token": null }),
     }
-}
-
-fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Causes, and names of each, that a message has room for.

@@ -10,9 +10,9 @@ use tokensmith::rotation::{Note, Overlap, Proof, Standing, System, Token};
 use tokensmith::secret::Secret;
 use tokensmith::systems::SystemError;
 use tokensmith::systems::rhacs::{self, ApiToken, Central, Credential, Generated, RhacsError, Status};
+use tokensmith::timestamp::timestamp;
 
 use super::lifetime::Expiration;
-use super::timestamp;
 
 /// What the task asks for.
 pub(super) struct Wanted {

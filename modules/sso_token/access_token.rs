@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokensmith::jwt::Claims;
 use tokensmith::rotation::{FilePlace, HandOver, HandedOver, Lock, Note, Reason, Reserved};
 use tokensmith::secret::Secret;
 use tokensmith::systems::sso::{Issued, Realm};
+use tokensmith::timestamp::timestamp;
 
 use super::Options;
 use super::offline_token::OfflineToken;
@@ -282,11 +283,6 @@ pub(super) fn describe(issued: &Issued, returned: &mut Value) {
 /// What `--diff` shows of a new token.
 pub(super) fn for_diff(issued: &Issued) -> Value {
     json!({ "access_token": issued.access_token.fingerprint(), "expires_at": timestamp(issued.expires_at()) })
-}
-
-/// A time as results write it.
-pub(super) fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Access tokens of the production service are a few kilobytes.

@@ -10,8 +10,9 @@ use tokensmith::jwt::Claims;
 use tokensmith::rotation::{FilePlace, Lock, Note, Reserved};
 use tokensmith::secret::Secret;
 use tokensmith::systems::sso::{Cause, Issued, Realm, SsoError};
+use tokensmith::timestamp::timestamp;
 
-use super::access_token::{Destination, timestamp};
+use super::access_token::Destination;
 
 /// An offline token that may be sent.
 pub(super) struct OfflineToken {

@@ -7,7 +7,7 @@ mod kubernetes_secret;
 mod raw;
 mod splice;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -178,11 +178,6 @@ fn joined(parts: &[&str]) -> Zeroizing<String> {
 
 fn bytes(mut text: Zeroizing<String>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(std::mem::take(&mut *text).into_bytes())
-}
-
-/// A time as results and files write it.
-fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Twice Base64 makes 29 KiB of 16.

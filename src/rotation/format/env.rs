@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use super::{FormatError, HandedOver, Login, Way, bytes, joined, timestamp};
+use super::{FormatError, HandedOver, Login, Way, bytes, joined};
 use crate::secret::Secret;
+use crate::timestamp::timestamp;
 
 pub(super) struct Env;
 

@@ -5,8 +5,9 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::{FormatError, HandedOver, Login, Way, timestamp};
+use super::{FormatError, HandedOver, Login, Way};
 use crate::secret::Secret;
+use crate::timestamp::timestamp;
 
 pub(super) struct Json;
 

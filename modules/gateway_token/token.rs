@@ -191,7 +191,7 @@ impl System for KeptToken<'_> {
         };
         if self.is_of_another(held, &user).await? {
             self.nameless.replace(Some(Nameless::OfAnother(user.username)));
-            return Ok(Standing { has_drifted: true, ..works });
+            return Ok(Standing { has_drifted: true, is_anothers: true, ..works });
         }
         let Some(row) = self.row(held, noted, &user).await? else {
             self.nameless.replace(Some(Nameless::NotShown));

@@ -8,7 +8,7 @@ use super::api::{Call, View};
 use super::fields;
 use super::flavour::Release;
 use super::state::{State, Token, Wanted};
-use super::{list, rows};
+use super::{list, rows, time};
 use crate::exchange::Answer;
 
 /// `POST tokens/`, and what the controller has beside it. Whatever the path says, the token is the caller's own.
@@ -216,13 +216,13 @@ fn scope(release: Release, fields: &Map<String, Value>) -> Result<Option<String>
     }
 }
 
-/// For the control endpoint and whoever needs a row without a caller.
+/// What the control endpoint tells of a token.
 pub(crate) fn shown(state: &State, token: &Token) -> Value {
     let record = state.record(token);
     json!({
         "id": record.id, "description": record.description, "scope": record.scope, "user": record.username,
-        "application": record.application, "expires": super::time::text(token.expires),
-        "last_used": token.last_used.map(super::time::text), "told": record.told,
+        "application": record.application, "expires": time::text(token.expires),
+        "last_used": token.last_used.map(time::text), "told": record.told,
     })
 }
 

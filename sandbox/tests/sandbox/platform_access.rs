@@ -138,12 +138,15 @@ fn the_controller_refuses_everybody_with_the_same_words() {
 }
 
 #[test]
-fn a_password_change_does_not_kill_the_tokens() {
+fn a_password_change_does_not_kill_the_tokens_but_the_users_end_does() {
     let controller = Platform::controller();
     let (_, token) = controller.handle.issue_token("alice", "x", "write");
     controller.control("controller/user", &json!({ "user": "alice", "password": "another" }));
     assert_eq!(controller.call_as(&basic("alice", "another"), "GET me/", "").status, 200);
     assert_eq!(controller.call_with(&token, "GET me/", "").status, 200);
+    controller.change(|state| state.users.retain(|user| user.username != "alice"));
+    assert_eq!(controller.call_with(&token, "GET me/", "").status, 401);
+    assert!(!controller.handle.token_works(&token));
 }
 
 const CONTROLLER_REFUSAL: &str =

@@ -20,7 +20,8 @@ pub(crate) fn page<T: Listed>(
     if let Some(words) = query.value("search").filter(|_| state.release.is_controller()) {
         rows.retain(|row| T::is_found(row, words));
     }
-    filters::sort(state, &mut rows, query.value("order_by").unwrap_or("id"))?;
+    let order = query.value("order_by").or_else(|| query.value("order"));
+    filters::sort(state, &mut rows, order.unwrap_or("id"))?;
 
     let default = state.release.page_size();
     let size = match query.value("page_size").map(str::parse::<i64>) {
@@ -79,7 +80,7 @@ impl Query {
     }
 }
 
-/// For whatever has no columns worth a filter of its own.
+/// A page with one row.
 pub(crate) fn single(row: Value) -> Answer {
     let mut page = Map::new();
     page.insert("count".to_owned(), json!(1));
@@ -90,4 +91,17 @@ pub(crate) fn single(row: Value) -> Answer {
 }
 
 const MOST: usize = 200;
-const RESERVED: [&str; 7] = ["page", "page_size", "order_by", "order", "search", "count_disabled", "format"];
+const RESERVED: [&str; 12] = [
+    "page",
+    "page_size",
+    "format",
+    "order",
+    "order_by",
+    "search",
+    "type",
+    "host_filter",
+    "count_disabled",
+    "no_truncate",
+    "limit",
+    "validate",
+];

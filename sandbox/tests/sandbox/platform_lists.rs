@@ -94,6 +94,7 @@ fn every_filter_lets_through_what_it_says() {
         ("expires__gt=2001-01-01T00:00:00Z&description=t2".to_owned(), "t2"),
         ("search=t1&description=t2".to_owned(), "t2"),
         ("order_by=-expires&application__isnull=true".to_owned(), "t6 t5 t4 t3 t2 t1"),
+        ("order=-id&user__username=alice&type=x".to_owned(), "t5 t3 t1"),
         ("order_by=scope,-created&user__username=alice".to_owned(), "t3 t5 t1"),
     ];
     for (query, expected) in rows {
@@ -115,6 +116,7 @@ fn what_cannot_be_filtered_is_refused() {
             ("refresh_token__isnull=true", detail(403, "Filtering on refresh_token is not allowed.")),
             ("x=1", detail(400, "OAuth2AccessToken has no field named 'x'")),
             ("not__x=1", detail(400, "OAuth2AccessToken has no field named 'x'")),
+            ("order_by=x", detail(400, "OAuth2AccessToken has no field named 'x'")),
             ("user__x=1", detail(400, "User has no field named 'x'")),
             ("user=abc", detail(400, "Invalid user id: abc")),
             ("id=abc", detail(400, integer)),

@@ -51,6 +51,7 @@ fn every_row_of_create_is_answered_as_the_gateway_does() {
     let repeated = format!("Must be a simple space-separated string with allowed scopes {scopes}.");
     let rows = [
         (r#"{"scope": "admin"}"#, r#"{"scope":["Invalid scope: admin. Must be one of: read, write, openid, roles"]}"#),
+        (r#"{"scope": "read  write"}"#, r#"{"scope":["Invalid scope: . Must be one of: read, write, openid, roles"]}"#),
         (r#"{"scope": "read read"}"#, &json!({ "scope": [repeated] }).to_string()),
         (r#"{"scope": ""}"#, r#"{"scope":["This field may not be blank."]}"#),
         (r#"{"scope": null}"#, r#"{"scope":["This field may not be null."]}"#),

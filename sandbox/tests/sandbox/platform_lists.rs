@@ -14,7 +14,7 @@ fn a_list_comes_a_page_at_a_time_with_relative_links() {
     assert_eq!(page("").descriptions(), "t1 t2 t3 t4 t5 t6");
     let middle = page("?page_size=2&page=2&order_by=id").json();
     assert_eq!(middle["next"], "/api/gateway/v1/tokens/?order_by=id&page=3&page_size=2");
-    assert_eq!(middle["previous"], "/api/gateway/v1/tokens/?order_by=id&page_size=2");
+    assert_eq!(middle["previous"], "/api/gateway/v1/tokens/?order_by=id&page=1&page_size=2");
     let next = page("?page_size=2&page=2&order_by=id").text("next");
     assert_eq!(gateway.get("admin", &next).descriptions(), "t5 t6");
     assert_eq!(gateway.get("admin", &next).json()["next"], Value::Null);
@@ -23,6 +23,8 @@ fn a_list_comes_a_page_at_a_time_with_relative_links() {
     }
     let bare = page("?count_disabled=1").json();
     assert_eq!(crate::central::keys(&bare), ["results"]);
+    assert_eq!(page("?count_disabled=1&page_size=2").descriptions(), "t1 t2");
+    assert_eq!(page("?count_disabled=1&page_size=2&page=2").verdict(), detail(404, "Invalid page."));
 }
 
 #[test]
@@ -41,6 +43,10 @@ fn a_page_has_fifty_rows_and_never_more_than_two_hundred() {
             assert_eq!(count(query), rows, "{query}");
         }
         assert_eq!(count("?page_size=200&page=2"), 10);
+        let next = |query: &str| platform.get("admin", &format!("tokens/{query}")).text("next");
+        let short = if default == 25 { "page=2" } else { "page=2&page_size=50" };
+        assert_eq!(next(""), format!("{}tokens/?{short}", platform.base));
+        assert_eq!(next("?page_size=500"), format!("{}tokens/?page=2&page_size=200", platform.base));
         let rubbish = platform.get("admin", "tokens/?page_size=x");
         let expected = if default == 25 { "500 HTML" } else { "200" };
         assert_eq!(rubbish.verdict(), expected);

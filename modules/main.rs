@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use tokensmith::ansible::{self, Module};
 
+mod gateway_manage;
 mod quay_keyless_token;
 mod quay_robot_token;
 mod rhacs;
@@ -11,8 +12,13 @@ mod rhacs_api_token;
 mod sso_token;
 
 /// The registry: one line for each module, which is `NAME.rs` and `NAME.yml` beside this file.
-const MODULES: &[Module] =
-    &[module!(quay_keyless_token), module!(quay_robot_token), module!(rhacs_api_token), module!(sso_token)];
+const MODULES: &[Module] = &[
+    module!(gateway_manage),
+    module!(quay_keyless_token),
+    module!(quay_robot_token),
+    module!(rhacs_api_token),
+    module!(sso_token),
+];
 
 fn main() -> ExitCode {
     ansible::main(MODULES)
@@ -68,7 +74,9 @@ mod tests {
     /// What a task gets that says no more than it must, and that as badly as it may.
     fn defaults(specification: &Specification) -> Map<String, Value> {
         let required = specification.options().by_name.iter().filter(|(_, option)| option.required);
-        let given = required.map(|(name, _)| (name.clone(), json!("//"))).collect();
+        let one =
+            |choices: &Option<Vec<Value>>| choices.as_ref().map_or_else(|| json!("//"), |choices| choices[0].clone());
+        let given = required.map(|(name, option)| (name.clone(), one(&option.choices))).collect();
         specification.check(given, &ProcessEnvironment).parameters
     }
 

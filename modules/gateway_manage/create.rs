@@ -93,8 +93,12 @@ impl Creation<'_> {
         let note = caught_up(holding.note.clone().unwrap_or_default(), holding.token.as_ref());
         let left_behind = note.next.as_deref().filter(|next| is_about(next, holding.left_behind.as_ref())).cloned();
         let left_behind = left_behind.filter(|next| next.object.as_deref() == Some(self.user));
-        let (reason, plan) = self.decide(&holding, &note);
-        let plan = if left_behind.is_some() && plan != Plan::Leave { Plan::Recover } else { plan };
+        let (reason, plan) = match left_behind {
+            // Beside a token that is there, only a run that was forced asks for another.
+            Some(_) if holding.token.is_some() => (Reason::Forced, Plan::Recover),
+            Some(_) => (Reason::Missing, Plan::Recover),
+            None => self.decide(&holding, &note),
+        };
         Ok(Found { token: holding.token, note, left_behind, reason, plan })
     }
 

@@ -27,7 +27,11 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Outcome> {
     let creation = Creation { job, user, place: &place };
     let found = creation.look().await?;
     let (found, done) = match found.plan {
-        Plan::Leave if job.task.check_mode || found.is_settled() => creation.nothing_done(found),
+        Plan::Leave if job.task.check_mode => creation.nothing_done(found),
+        Plan::Leave if found.is_settled() => {
+            place.tidy();
+            creation.nothing_done(found)
+        }
         _ if job.task.check_mode => creation.forecast(found).await?,
         _ => creation.put_right().await?,
     };

@@ -33,6 +33,11 @@ impl Host {
             .expect("a file can be written");
     }
 
+    /// The folder of it all.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A path for a file of the test.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("files").join(name)

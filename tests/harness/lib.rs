@@ -4,6 +4,7 @@ pub mod executable;
 pub mod gateway;
 pub mod installed;
 pub mod keycloak;
+pub mod manage;
 pub mod quay;
 pub mod rhacs;
 pub mod scene;

@@ -13,6 +13,7 @@
 
 OLDER_RELEASES=(2025.5.8 2026.3.19)
 SITE=$ROOT/tests/gateway_site
+SITE_FILES=(aap-gateway-manage constraints.txt gateway seed.py)
 RELEASE=$(sed -n 's/^django-ansible-base==//p' "$SITE/constraints.txt")
 server_pid=
 
@@ -28,7 +29,7 @@ prepare() {
   find_python 3.12 3.13 3.11 >/dev/null || unavailable "this machine has no Python 3.11, 3.12 or 3.13 with venv and ssl"
   local venv template made_from
   venv=$("$ROOT/scripts/python.sh" gateway) || unavailable "the Python packages could not be installed from PyPI"
-  made_from=$(cd "$SITE" && find . -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum)
+  made_from=$(cd "$SITE" && find "${SITE_FILES[@]}" -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum)
   template=$CACHE/gateway-site-$(digest "$venv" "${OLDER_RELEASES[*]}" "$made_from" "$(sha256sum <"${BASH_SOURCE[0]}")")
   once "$template" make_template "$venv"
   echo "$template"
@@ -37,7 +38,8 @@ prepare() {
 make_template() {
   local venv=$1 template=$2 release
   ln -s "$venv" "$template/venv"
-  cp -R "$SITE" "$template/site"
+  mkdir "$template/site"
+  (cd "$SITE" && cp -R "${SITE_FILES[@]}" "$template/site")
   find "$template/site" -name __pycache__ -prune -exec rm -rf {} +
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
   for release in "${OLDER_RELEASES[@]}"; do

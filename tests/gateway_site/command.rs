@@ -12,8 +12,8 @@ use super::{on_every_release, stored_form};
 fn create_prints_the_token_alone_and_its_errors_name_the_user() -> Result<()> {
     on_every_release(|site, release| {
         let user = site.make_user("command")?;
-        for arguments in [&["--user", &user][..], &["-v", "0", "--user", &user]] {
-            let token = stdout(&run(site, &[&["create_oauth2_token"], arguments].concat(), 0)?);
+        for verbosity in ["0", "1"] {
+            let token = stdout(&run(site, &["create_oauth2_token", "-v", verbosity, "--user", &user], 0)?);
             assert!(token.len() == 31 && token.ends_with('\n'), "a token and a line feed: {} characters", token.len());
             assert!(token.trim_end().chars().all(|letter| letter.is_ascii_alphanumeric()));
             assert!(site.works(token.trim_end())?);
@@ -73,7 +73,7 @@ fn a_life_of_nothing_makes_a_token_that_is_already_expired() -> Result<()> {
 
 #[test]
 fn revoke_takes_one_users_tokens_and_prints_their_stored_form() -> Result<()> {
-    on_every_release(|site, _| {
+    on_every_release(|site, release| {
         let (user, other) = (site.make_user("revoked")?, site.make_user("spared")?);
         let [first, second, spared] = [&user, &user, &other].map(|user| value(&site.issue(user, &json!({}))?));
         let (first, second, spared) = (first?, second?, spared?);
@@ -87,6 +87,9 @@ fn revoke_takes_one_users_tokens_and_prints_their_stored_form() -> Result<()> {
         assert_eq!(printed, expected);
         assert!(!site.works(&first)? && !site.works(&second)? && site.works(&spared)?);
         assert!(site.rows(&user)?.is_empty(), "they are deleted");
+        if release != GatewaySite::CURRENT {
+            return Ok(());
+        }
         assert_eq!(stdout(&run(site, &["revoke_oauth2_tokens", "--user", &user], 0)?), "", "nothing is left to revoke");
         let nobody = run(site, &["revoke_oauth2_tokens", "--user", "nobody"], 1)?;
         assert!(stderr(&nobody).contains("CommandError: A user with that username does not exist."));
@@ -141,19 +144,19 @@ fn its_help_tells_which_flag_a_build_has() -> Result<()> {
 #[test]
 fn cleartokens_is_silent_and_cleanup_tokens_counts_on_standard_error() -> Result<()> {
     let Some(site) = own_site()? else { return Ok(()) };
-    site.issue_ending_in("alice", 0)?;
+    site.issue_ending_in("alice", &json!({}), 0)?;
     let living = value(&site.issue("alice", &json!({}))?)?;
     let output = run(&site, &["cleanup_tokens", "-v", "0"], 0)?;
     assert_eq!((stdout(&output), counts(&output)), (String::new(), vec![]));
     assert_eq!(site.rows("alice")?.len(), 1, "the expired one is gone");
-    site.issue_ending_in("alice", 0)?;
+    site.issue_ending_in("alice", &json!({}), 0)?;
     let output = run(&site, &["cleanup_tokens"], 0)?;
     assert_eq!(stdout(&output), "");
     assert_eq!(
         counts(&output),
         ["Expired OAuth 2 Access Tokens deleted: 1", "Expired OAuth 2 Refresh Tokens deleted: 0"]
     );
-    site.issue_ending_in("alice", 0)?;
+    site.issue_ending_in("alice", &json!({}), 0)?;
     let output = run(&site, &["cleartokens"], 0)?;
     assert_eq!((stdout(&output), counts(&output)), (String::new(), vec![]));
     assert!(site.rows("alice")?.len() == 1 && site.works(&living)?);
@@ -162,12 +165,12 @@ fn cleartokens_is_silent_and_cleanup_tokens_counts_on_standard_error() -> Result
 
 #[test]
 fn an_expired_token_of_an_application_stays_until_its_refresh_token_ages_out() -> Result<()> {
-    let Some(site) = GatewaySite::start(GatewaySite::CURRENT, &[(ACCESS_LIFE, "0")])? else { return Ok(()) };
+    let Some(site) = own_site()? else { return Ok(()) };
     let application = site.find("applications", "name", "Pipeline")?;
-    site.issue("admin", &json!({ "application": application["id"] }))?;
+    site.issue_ending_in("admin", &json!({ "application": application["id"] }), -100)?;
     run(&site, &["cleartokens"], 0)?;
     assert_eq!(site.rows("admin")?.len(), 1);
-    let aged = site.manage_with(&[(REFRESH_LIFE, "0")], &["cleartokens"])?;
+    let aged = site.manage_with(&[(REFRESH_LIFE, "10")], &["cleartokens"])?;
     assert!(aged.status.success() && site.rows("admin")?.is_empty(), "{}", stderr(&aged));
     Ok(())
 }

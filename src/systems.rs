@@ -1,5 +1,7 @@
 //! The peer systems: one REST client each, typed after what its servers really answer.
 
+mod clock;
+pub mod platform;
 pub mod quay;
 pub mod rhacs;
 pub mod sso;

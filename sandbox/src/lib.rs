@@ -23,6 +23,12 @@
 //! sandbox.faults().add(Fault::lost_answer().path("/generate").times(1));
 //! // … run what is to be tested against central.url() with that token …
 //! assert_eq!(central.live_tokens("ci"), 1);
+//!
+//! let gateway = sandbox.gateway();
+//! let password = gateway.password("alice");
+//! sandbox.faults().add(Fault::lost_answer().path("/tokens/").method("POST").times(1));
+//! // … run what is to be tested against gateway.url() with that password, or against sandbox.controller() …
+//! assert_eq!(gateway.live_tokens("ci"), 1);
 //! # Ok(()) }
 //! ```
 //!
@@ -42,6 +48,7 @@ pub use crate::certificates::Certificate;
 pub use crate::clock::Clock;
 pub use crate::faults::{Fault, Faults};
 pub use crate::identity_provider::{ExternalToken, IdentityProvider};
+pub use crate::platform::Platform;
 pub use crate::quay::Quay;
 pub use crate::record::{Recorded, Records};
 pub use crate::sso::Sso;
@@ -57,6 +64,7 @@ mod exchange;
 mod faults;
 mod identity_provider;
 mod jwt;
+pub mod platform;
 pub mod quay;
 mod random;
 mod record;
@@ -71,6 +79,8 @@ pub struct Sandbox {
     sso: Sso,
     quay: Quay,
     central: Central,
+    gateway: Platform,
+    controller: Platform,
     folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -100,10 +110,18 @@ impl Sandbox {
         let central =
             Central::new(shared.clock.clone(), ports.tls_address, ports.plain_address).map_err(StartError::Key)?;
         doors.extend(ports.lead_to(Arc::new(central.clone()), &certificates));
+        let ports = Ports::open(0)?;
+        let gateway =
+            Platform::new(platform::Release::Dab2026_6_2, shared.clock.clone(), ports.tls_address, ports.plain_address);
+        doors.extend(ports.lead_to(Arc::new(gateway.clone()), &certificates));
+        let ports = Ports::open(0)?;
+        let controller =
+            Platform::new(platform::Release::Awx24_6_1, shared.clock.clone(), ports.tls_address, ports.plain_address);
+        doors.extend(ports.lead_to(Arc::new(controller.clone()), &certificates));
 
         let (stop, stopped) = oneshot::channel();
         let thread = server::spawn(doors, Arc::clone(&shared), stopped).map_err(StartError::Thread)?;
-        Ok(Self { shared, sso, quay, central, folder, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, sso, quay, central, gateway, controller, folder, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Red Hat SSO.
@@ -119,6 +137,16 @@ impl Sandbox {
     /// Central of Red Hat Advanced Cluster Security.
     pub fn central(&self) -> &Central {
         &self.central
+    }
+
+    /// The gateway of Ansible Automation Platform.
+    pub fn gateway(&self) -> &Platform {
+        &self.gateway
+    }
+
+    /// The automation controller, AWX.
+    pub fn controller(&self) -> &Platform {
+        &self.controller
     }
 
     /// The address of Red Hat SSO, without a path: `https://127.0.0.1:PORT`. The control endpoint is `/_sandbox/` there, as

@@ -37,7 +37,8 @@ fn command() -> Command {
         .after_help(
             "The folder gets ca.pem, endpoints.json, offline_token (a first one, of the client cloud-services) and \
              quay_token (an OAuth access token of alice), rhacs_password (of Central's user admin) and \
-             rhacs_api_token (of its role Admin); they are removed at the end. \
+             rhacs_api_token (of its role Admin), gateway_password (of the gateway's user admin) and \
+             gateway_token (of the same, with the scope write); they are removed at the end. \
              One line on standard output says when all is ready.",
         )
         .arg(Arg::new("state").long("state").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)))
@@ -83,6 +84,8 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
     sandbox.quay().change(|state| state.latency = wanted.quay_latency);
     let central = sandbox.central();
     let rhacs_api_token = central.issue_token("administrator", &["Admin"], YEAR);
+    let gateway = sandbox.gateway();
+    let (_, gateway_token) = gateway.issue_token("admin", "administrator", "write");
     let endpoints = json!({
         "pid": std::process::id(),
         "sandbox_url": sandbox.url(),
@@ -92,6 +95,8 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         "quay_host": sandbox.quay().server_hostname(),
         "rhacs_url": central.url(),
         "rhacs_endpoint": central.endpoint(),
+        "gateway_url": gateway.url(),
+        "controller_url": sandbox.controller().url(),
     });
 
     // The runtime must exist before the ready line: a signal sent right after it has to be heard.
@@ -106,6 +111,8 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         state.write("quay_token", 0o600, quay_token.as_bytes())?;
         state.write("rhacs_password", 0o600, central.admin_password().as_bytes())?;
         state.write("rhacs_api_token", 0o600, rhacs_api_token.as_bytes())?;
+        state.write("gateway_password", 0o600, gateway.password("admin").as_bytes())?;
+        state.write("gateway_token", 0o600, gateway_token.as_bytes())?;
         let (url, folder) = (sandbox.url(), wanted.folder.display());
         writeln!(std::io::stdout(), "The sandbox is ready at {url} (state in {folder}).")?;
         tokio::select! {
@@ -157,6 +164,14 @@ impl Drop for State<'_> {
     }
 }
 
-const FILES: [&str; 6] =
-    ["ca.pem", "endpoints.json", "offline_token", "quay_token", "rhacs_password", "rhacs_api_token"];
+const FILES: [&str; 8] = [
+    "ca.pem",
+    "endpoints.json",
+    "offline_token",
+    "quay_token",
+    "rhacs_password",
+    "rhacs_api_token",
+    "gateway_password",
+    "gateway_token",
+];
 const YEAR: i64 = 365 * 24 * 3600;

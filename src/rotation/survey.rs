@@ -72,7 +72,10 @@ impl Survey {
         let mut holding = Holding { note: held_note, ..found.clone() };
         let look = task.system.look(holding.token.as_ref(), holding.note.as_ref()).await;
         let mut standing = look.map_err(RotationError::refused)?;
-        standing.id = standing.id.or_else(|| noted_id(holding.token.as_ref()?, holding.note.as_ref()));
+        standing.id = match standing.is_anothers {
+            true => None,
+            false => standing.id.or_else(|| noted_id(holding.token.as_ref()?, holding.note.as_ref())),
+        };
         if !standing.works && standing.current.is_none() {
             standing.current = left_behind(&holding, note, task.system).await;
         }

@@ -73,6 +73,8 @@ pub struct Standing {
     pub expires_at: Option<DateTime<Utc>>,
     /// It is not what the task asks for: other roles, another name.
     pub has_drifted: bool,
+    /// It is another user's: it is replaced, and not this task's to retire.
+    pub is_anothers: bool,
     /// The token that is valid now, where the system shows it, whoever has it.
     pub current: Option<Token>,
 }

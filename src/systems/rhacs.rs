@@ -5,7 +5,7 @@
 
 mod refusal;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use url::Url;
 pub use refusal::{Cause, Refusal};
 
 use super::SystemError;
+use super::clock::ServerClock;
 use crate::http::{Answer, Client, HttpError, Method, Repeat, Request};
 use crate::jwt::Claims;
 use crate::secret::Secret;
@@ -24,7 +25,7 @@ pub struct Central {
     client: Client,
     base: Url,
     credential: RefCell<Credential>,
-    clock_offset: Cell<Option<TimeDelta>>,
+    clock: ServerClock,
 }
 
 /// Who calls.
@@ -134,8 +135,7 @@ impl Central {
             let why = "write scheme, host and port alone, such as https://central.example.com:8443";
             return Err(RhacsError::Host { address, why: why.to_owned() });
         }
-        let (credential, clock_offset) = (RefCell::new(credential), Cell::default());
-        Ok(Self { client, base, credential, clock_offset })
+        Ok(Self { client, base, credential: RefCell::new(credential), clock: ServerClock::default() })
     }
 
     /// Scheme, host and port.
@@ -151,15 +151,15 @@ impl Central {
 
     /// How far Central's clock is ahead of ours, as its last answer says. Zero while less than two seconds: dates have whole ones.
     pub fn clock_offset(&self) -> TimeDelta {
-        self.clock_offset.get().unwrap_or_default()
+        self.clock.offset()
     }
 
     /// What time it is by Central's clock, which is asked for where no answer has told it yet.
     pub async fn now(&self) -> Result<DateTime<Utc>, RhacsError> {
-        if self.clock_offset.get().is_none() {
+        if !self.clock.is_known() {
             self.expect::<Pong>(&Request::get(self.url(&["v1", "ping"]))).await?;
         }
-        Ok(Utc::now() + self.clock_offset())
+        Ok(self.clock.now())
     }
 
     /// Calls from now on with another credential: where a token was rotated by itself, its successor ends it.
@@ -261,10 +261,7 @@ impl Central {
 
     async fn send(&self, request: &Request) -> Result<Answer, RhacsError> {
         let answer = self.client.send(request).await?;
-        if let Some(date) = answer.header("date").and_then(|date| DateTime::parse_from_rfc2822(date).ok()) {
-            let offset = date.to_utc() - Utc::now();
-            self.clock_offset.set(Some(if offset.abs() < NOTABLE_OFFSET { TimeDelta::zero() } else { offset }));
-        }
+        self.clock.observe(&answer);
         Ok(answer)
     }
 
@@ -275,7 +272,7 @@ impl Central {
         };
         if let (Cause::BadCredential, Credential::Token(token)) = (refusal.cause, &*self.credential.borrow()) {
             let end = Claims::of(token).and_then(|claims| claims.expires_at());
-            refusal.ended = end.filter(|end| *end <= Utc::now() + self.clock_offset());
+            refusal.ended = end.filter(|end| *end <= self.clock.now());
         }
         refusal.into()
     }
@@ -323,7 +320,6 @@ fn sorted(roles: &[String]) -> Vec<&str> {
 
 /// Where nothing was done, it may be sent again: only Central's limit of requests says so.
 const GENERATING: Repeat = Repeat::OnlyIfNothingWasDone(|answer| answer.status() == 429);
-const NOTABLE_OFFSET: TimeDelta = TimeDelta::seconds(2);
 
 #[derive(Serialize)]
 struct NewToken<'a> {

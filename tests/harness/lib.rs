@@ -1,6 +1,7 @@
 //! What behaviour tests share.
 
 pub mod executable;
+pub mod gateway;
 pub mod gateway_site;
 pub mod installed;
 pub mod keycloak;

@@ -1,0 +1,87 @@
+//! What the modules of the platform share: which server is spoken to, and as whom.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use tokensmith::ansible::Task;
+use tokensmith::http::{Client, Connection};
+use tokensmith::secret::Secret;
+use tokensmith::systems::platform::{Api, Credential, Platform};
+
+/// The options of `fragments/gateway.yml`.
+#[derive(Deserialize)]
+pub(crate) struct Access {
+    gateway_hostname: String,
+    gateway_username: Option<String>,
+    gateway_password: Option<Secret>,
+    gateway_token: Option<GivenToken>,
+    gateway_token_file: Option<PathBuf>,
+}
+
+/// A token as tasks give it: alone, or as a module returned it.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum GivenToken {
+    Text(Secret),
+    Returned { token: Secret, id: Option<u64> },
+}
+
+impl GivenToken {
+    pub(crate) fn secret(&self) -> Secret {
+        let (Self::Text(secret) | Self::Returned { token: secret, .. }) = self;
+        secret.trimmed()
+    }
+
+    /// Its id, where that came with it.
+    pub(crate) fn id(&self) -> Option<u64> {
+        match self {
+            Self::Text(_) => None,
+            Self::Returned { id, .. } => *id,
+        }
+    }
+}
+
+impl Access {
+    /// The platform, with the credential of the task. Nothing is sent yet.
+    pub(crate) fn connect(&self, task: &Task, connection: &Connection, api: Api) -> Result<Platform> {
+        let credential = self.credential()?;
+        if let Credential::Token(token) = &credential {
+            task.learn(token);
+        }
+        if !connection.validate_certs {
+            task.warn("The server's certificate is not checked: anybody between here and the platform can read and replace the tokens.");
+        }
+        Ok(Platform::new(Client::new(connection)?, &self.gateway_hostname, api, credential)?)
+    }
+
+    /// The user that the API is called as, where the task says it.
+    pub(crate) fn username(&self) -> Option<&str> {
+        let is_password = self.gateway_token_file.is_none() && self.gateway_token.is_none();
+        self.gateway_username.as_deref().filter(|_| is_password)
+    }
+
+    fn credential(&self) -> Result<Credential> {
+        if let Some(path) = &self.gateway_token_file {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("gateway_token_file {} cannot be read", path.display()))?;
+            return token(&Secret::from(text), "gateway_token_file");
+        }
+        match (&self.gateway_token, &self.gateway_username, &self.gateway_password) {
+            (Some(given), _, _) => token(&given.secret(), "gateway_token"),
+            (None, Some(username), Some(password)) => {
+                Ok(Credential::Password { username: username.clone(), password: password.clone() })
+            }
+            _ => bail!("one of gateway_token, gateway_token_file and gateway_password with gateway_username is needed"),
+        }
+    }
+}
+
+fn token(secret: &Secret, option: &str) -> Result<Credential> {
+    let secret = secret.trimmed();
+    if secret.is_empty() {
+        bail!("{option} is empty");
+    }
+    Ok(Credential::Token(secret))
+}

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use tokensmith::ansible::{self, Module};
 
 mod gateway;
+mod gateway_manage;
 mod gateway_token;
 mod quay_keyless_token;
 mod quay_robot_token;
@@ -14,6 +15,7 @@ mod sso_token;
 
 /// The registry: one line for each module, which is `NAME.rs` and `NAME.yml` beside this file.
 const MODULES: &[Module] = &[
+    module!(gateway_manage),
     module!(gateway_token),
     module!(quay_keyless_token),
     module!(quay_robot_token),
@@ -75,7 +77,9 @@ mod tests {
     /// What a task gets that says no more than it must, and that as badly as it may.
     fn defaults(specification: &Specification) -> Map<String, Value> {
         let required = specification.options().by_name.iter().filter(|(_, option)| option.required);
-        let given = required.map(|(name, _)| (name.clone(), json!("//"))).collect();
+        let one =
+            |choices: &Option<Vec<Value>>| choices.as_ref().map_or_else(|| json!("//"), |choices| choices[0].clone());
+        let given = required.map(|(name, option)| (name.clone(), one(&option.choices))).collect();
         specification.check(given, &ProcessEnvironment).parameters
     }
 

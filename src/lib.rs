@@ -4,6 +4,7 @@
 //! where arguments come in and the one result goes out. Nothing here knows a single module.
 
 pub mod ansible;
+pub mod command;
 pub mod http;
 pub mod jwt;
 pub mod rotation;

@@ -163,22 +163,22 @@ fn the_module_is_found_by_our_key_then_by_the_engines_name_then_by_the_programs(
         (
             &plain,
             json!({}),
-            "do not say which module to run. This executable holds: quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
+            "do not say which module to run. This executable holds: gateway_manage, quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
         ),
         (
             &plain,
             json!({ "_ansible_module_name": "a.b.other" }),
-            "do not say which module to run. This executable holds: quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
+            "do not say which module to run. This executable holds: gateway_manage, quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
         ),
         (
             &plain,
             json!({ "_tokensmith_module": "other" }),
-            "no module other. This executable holds: quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
+            "no module other. This executable holds: gateway_manage, quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
         ),
         (
             &copied,
             json!({ "_tokensmith_module": "other", "_ansible_module_name": "tokensmith.redhat.sso_token" }),
-            "no module other. This executable holds: quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
+            "no module other. This executable holds: gateway_manage, quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
         ),
     ];
     for (program, arguments, sentence) in cases {

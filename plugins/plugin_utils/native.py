@@ -107,6 +107,9 @@ class NativeModule(ActionBase):
         """Everybody on the target may read what an asynchronous task results in."""
         if not self._task.async_val or not self.SECRETS or arguments.get('state') == 'absent':
             return
+        # A command that creates nothing returns nothing.
+        if not str(arguments.get('command', 'create')).startswith('create'):
+            return
         handed_over = arguments.get('dest') and not boolean(arguments.get('return_token') or False, strict=False)
         # A secret that is given as it is, not as a file, is returned when the server renews it.
         if not handed_over or any(arguments.get(name) for name in self.SECRETS):

@@ -3,6 +3,7 @@
 # python.sh tools  prints the folder of a venv with ansible-core and the tools that read a collection
 # python.sh cores  prints the folders of venvs with the oldest and the newest ansible-core, one a line, where a Python fits
 # python.sh posix  prints a folder with the collection ansible.posix, for its callback `json`
+# python.sh gateway  prints the folder of a venv with what a platform gateway is made of
 # python.sh zig    prints the folder of a venv with cargo-zigbuild and zig
 # Made once, from PyPI, in the cache.
 . "$(dirname "$0")/common.sh"
@@ -21,8 +22,9 @@ main() {
     tools) tools ;;
     cores) cores ;;
     posix) posix ;;
+    gateway) gateway ;;
     zig) zig ;;
-    *) fail "usage: python.sh ansible|tools|cores|posix|zig" ;;
+    *) fail "usage: python.sh ansible|tools|cores|posix|gateway|zig" ;;
   esac
 }
 
@@ -36,6 +38,13 @@ tools() {
   local python
   python=$(any_python)
   environment tools "$python" "${TOOLS[@]}"
+}
+
+gateway() {
+  local python pins
+  python=$(any_python)
+  mapfile -t pins <"$ROOT/tests/gateway_site/constraints.txt"
+  environment gateway "$python" "${pins[@]}"
 }
 
 zig() {
@@ -101,7 +110,7 @@ install_uv() {
 install() {
   local uv=$1 python=$2 folder=${*: -1}
   local requirements=("${@:3:$#-3}")
-  say "installing ${requirements[*]}"
+  say "installing ${requirements[*]:0:6}${requirements[6]:+ and more}"
   "$uv" venv --quiet --allow-existing --python "$python" "$folder"
   VIRTUAL_ENV=$folder "$uv" pip install --quiet --compile-bytecode "${requirements[@]}"
 }

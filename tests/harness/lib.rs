@@ -2,6 +2,7 @@
 
 pub mod executable;
 pub mod gateway;
+pub mod gateway_site;
 pub mod installed;
 pub mod keycloak;
 pub mod manage;

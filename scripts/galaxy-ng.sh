@@ -39,7 +39,7 @@ prepare() {
 
 venv() {
   find_python 3.11 >/dev/null || missing "Python 3.11 with venv and ssl"
-  [ -n "$(ls -d "$CACHE"/galaxy-ng-*/.ready 2>/dev/null)" ] || need_headers
+  need_headers
   "$ROOT/scripts/python.sh" galaxy-ng || unavailable "its packages could not be installed from PyPI"
 }
 

@@ -110,7 +110,7 @@ install_uv() {
 install() {
   local uv=$1 python=$2 folder=${*: -1}
   local requirements=("${@:3:$#-3}")
-  say "installing ${requirements[*]}"
+  say "installing ${requirements[*]:0:6}${requirements[6]:+ and more}"
   "$uv" venv --quiet --allow-existing --python "$python" "$folder"
   VIRTUAL_ENV=$folder "$uv" pip install --quiet --compile-bytecode "${requirements[@]}"
 }

@@ -212,12 +212,12 @@ fn template() -> Option<PathBuf> {
     is_set("TOKENSMITH_KEYCLOAK").then(|| std::env::var_os("TOKENSMITH_KEYCLOAK").map(PathBuf::from)).flatten()
 }
 
-fn is_set(variable: &str) -> bool {
+pub(crate) fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
 /// Both listeners are open at the same time, so the two ports differ.
-fn free_ports() -> Result<[u16; 2]> {
+pub(crate) fn free_ports() -> Result<[u16; 2]> {
     let listeners = [TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
     Ok([listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()])
 }
@@ -237,7 +237,7 @@ fn wait_until_ready(process: &mut Child, http: &Client, management_port: u16) ->
 }
 
 /// How the process ended, if it did within that time.
-fn wait(process: &mut Child, time: Duration) -> Option<std::process::ExitStatus> {
+pub(crate) fn wait(process: &mut Child, time: Duration) -> Option<std::process::ExitStatus> {
     let start = Instant::now();
     loop {
         match process.try_wait() {

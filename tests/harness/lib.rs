@@ -1,6 +1,7 @@
 //! What behaviour tests share.
 
 pub mod executable;
+pub mod galaxy_ng;
 pub mod installed;
 pub mod keycloak;
 pub mod quay;

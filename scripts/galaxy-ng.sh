@@ -180,6 +180,8 @@ start_as_database_user() {
   set -m
   (cd / && exec "${become[@]}" "$@") </dev/null >>"$log" 2>&1 9>&- &
   groups+=($!)
+  # Else the shell would tell how each ended.
+  disown
   set +m
 }
 
@@ -189,6 +191,8 @@ start() {
   set -m
   "$@" </dev/null >"$folder/$name.log" 2>&1 &
   groups+=($!)
+  # Else the shell would tell how each ended.
+  disown
   set +m
 }
 
@@ -214,7 +218,7 @@ stop_all() {
 
 await_end() {
   local _
-  for _ in $(seq 100); do
+  for _ in $(seq 200); do
     kill -0 -- "-$1" 2>/dev/null || return 0
     sleep 0.05
   done

@@ -1,6 +1,7 @@
 //! What behaviour tests share.
 
 pub mod executable;
+pub mod hub;
 pub mod installed;
 pub mod keycloak;
 pub mod quay;

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use tokensmith::ansible::{self, Module};
 
+mod hub;
+mod hub_token;
 mod quay_keyless_token;
 mod quay_robot_token;
 mod rhacs;
@@ -11,8 +13,13 @@ mod rhacs_api_token;
 mod sso_token;
 
 /// The registry: one line for each module, which is `NAME.rs` and `NAME.yml` beside this file.
-const MODULES: &[Module] =
-    &[module!(quay_keyless_token), module!(quay_robot_token), module!(rhacs_api_token), module!(sso_token)];
+const MODULES: &[Module] = &[
+    module!(hub_token),
+    module!(quay_keyless_token),
+    module!(quay_robot_token),
+    module!(rhacs_api_token),
+    module!(sso_token),
+];
 
 fn main() -> ExitCode {
     ansible::main(MODULES)

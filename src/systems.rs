@@ -1,5 +1,6 @@
 //! The peer systems: one REST client each, typed after what its servers really answer.
 
+pub mod hub;
 pub mod quay;
 pub mod rhacs;
 pub mod sso;

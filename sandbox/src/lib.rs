@@ -23,6 +23,12 @@
 //! sandbox.faults().add(Fault::lost_answer().path("/generate").times(1));
 //! // … run what is to be tested against central.url() with that token …
 //! assert_eq!(central.live_tokens("ci"), 1);
+//!
+//! let hub = sandbox.hub();
+//! let token = hub.issue_token("build").unwrap_or_default();
+//! sandbox.faults().add(Fault::lost_answer().method("POST").path(hub.token_path()).times(1));
+//! // … run what is to be tested against hub.url() with hub.password("build") …
+//! assert!(!hub.token_works(&token));
 //! # Ok(()) }
 //! ```
 //!
@@ -41,6 +47,7 @@ pub use crate::central::Central;
 pub use crate::certificates::Certificate;
 pub use crate::clock::Clock;
 pub use crate::faults::{Fault, Faults};
+pub use crate::hub::Hub;
 pub use crate::identity_provider::{ExternalToken, IdentityProvider};
 pub use crate::quay::Quay;
 pub use crate::record::{Recorded, Records};
@@ -55,6 +62,7 @@ mod clock;
 mod control;
 mod exchange;
 mod faults;
+pub mod hub;
 mod identity_provider;
 mod jwt;
 pub mod quay;
@@ -71,6 +79,7 @@ pub struct Sandbox {
     sso: Sso,
     quay: Quay,
     central: Central,
+    hub: Hub,
     folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -100,10 +109,13 @@ impl Sandbox {
         let central =
             Central::new(shared.clock.clone(), ports.tls_address, ports.plain_address).map_err(StartError::Key)?;
         doors.extend(ports.lead_to(Arc::new(central.clone()), &certificates));
+        let ports = Ports::open(0)?;
+        let hub = Hub::new(ports.tls_address, ports.plain_address);
+        doors.extend(ports.lead_to(Arc::new(hub.clone()), &certificates));
 
         let (stop, stopped) = oneshot::channel();
         let thread = server::spawn(doors, Arc::clone(&shared), stopped).map_err(StartError::Thread)?;
-        Ok(Self { shared, sso, quay, central, folder, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, sso, quay, central, hub, folder, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Red Hat SSO.
@@ -119,6 +131,11 @@ impl Sandbox {
     /// Central of Red Hat Advanced Cluster Security.
     pub fn central(&self) -> &Central {
         &self.central
+    }
+
+    /// Private automation hub.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// The address of Red Hat SSO, without a path: `https://127.0.0.1:PORT`. The control endpoint is `/_sandbox/` there, as

@@ -36,8 +36,8 @@ fn command() -> Command {
         .about("Stand-ins of the peer systems on 127.0.0.1, with a throw-away authority")
         .after_help(
             "The folder gets ca.pem, endpoints.json, offline_token (a first one, of the client cloud-services) and \
-             quay_token (an OAuth access token of alice), rhacs_password (of Central's user admin) and \
-             rhacs_api_token (of its role Admin); they are removed at the end. \
+             quay_token (an OAuth access token of alice), rhacs_password (of Central's user admin), \
+             rhacs_api_token (of its role Admin) and hub_password (of automation hub's user build); they are removed at the end. \
              One line on standard output says when all is ready.",
         )
         .arg(Arg::new("state").long("state").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)))
@@ -92,6 +92,7 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         "quay_host": sandbox.quay().server_hostname(),
         "rhacs_url": central.url(),
         "rhacs_endpoint": central.endpoint(),
+        "hub_url": sandbox.hub().url(),
     });
 
     // The runtime must exist before the ready line: a signal sent right after it has to be heard.
@@ -106,6 +107,7 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         state.write("quay_token", 0o600, quay_token.as_bytes())?;
         state.write("rhacs_password", 0o600, central.admin_password().as_bytes())?;
         state.write("rhacs_api_token", 0o600, rhacs_api_token.as_bytes())?;
+        state.write("hub_password", 0o600, sandbox.hub().password("build").unwrap_or_default().as_bytes())?;
         let (url, folder) = (sandbox.url(), wanted.folder.display());
         writeln!(std::io::stdout(), "The sandbox is ready at {url} (state in {folder}).")?;
         tokio::select! {
@@ -157,6 +159,6 @@ impl Drop for State<'_> {
     }
 }
 
-const FILES: [&str; 6] =
-    ["ca.pem", "endpoints.json", "offline_token", "quay_token", "rhacs_password", "rhacs_api_token"];
+const FILES: [&str; 7] =
+    ["ca.pem", "endpoints.json", "offline_token", "quay_token", "rhacs_password", "rhacs_api_token", "hub_password"];
 const YEAR: i64 = 365 * 24 * 3600;

@@ -2,6 +2,7 @@
 
 pub mod executable;
 pub mod galaxy_ng;
+pub mod hub;
 pub mod installed;
 pub mod keycloak;
 pub mod quay;

@@ -8,3 +8,5 @@ mod answers;
 mod client;
 #[path = "galaxy_ng/galaxy.rs"]
 mod galaxy;
+#[path = "galaxy_ng/hub_token.rs"]
+mod hub_token;

@@ -117,7 +117,11 @@ fn a_refusal_has_a_code_and_touches_no_token() -> Result<()> {
             let json = answer.expect(403)?;
             let error = &json["errors"][0];
             assert_eq!(error["status"], "403");
-            assert_eq!((answer.code().as_str(), error["detail"].as_str().unwrap_or_default()), (code, detail), "{caller:?}");
+            assert_eq!(
+                (answer.code().as_str(), error["detail"].as_str().unwrap_or_default()),
+                (code, detail),
+                "{caller:?}"
+            );
             assert!(!answer.header("Correlation-ID").is_empty());
         }
     }

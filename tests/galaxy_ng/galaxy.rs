@@ -47,7 +47,8 @@ impl Galaxy {
 
     /// Runs `ansible-galaxy collection`.
     pub fn run(&self, words: &[&str], environment: &[(&str, &str)]) -> Output {
-        let venv = env::var("TOKENSMITH_VENV").expect("TOKENSMITH_VENV is not set: `make test` makes a venv and sets it");
+        let venv =
+            env::var("TOKENSMITH_VENV").expect("TOKENSMITH_VENV is not set: `make test` makes a venv and sets it");
         Command::new(Path::new(&venv).join("bin/ansible-galaxy"))
             .arg("collection")
             .args(words)

@@ -35,15 +35,12 @@ impl Access {
         self.ah_token.as_ref().map(|token| Ok(Credential::Token(filled(token, "ah_token")?))).transpose()
     }
 
-    /// The hub. Nothing is sent yet.
-    pub(crate) fn connect(&self, task: &Task, connection: &Connection, credential: Credential) -> Result<Hub> {
+    /// The hub. Nothing is sent yet, and it is not called as anybody.
+    pub(crate) fn connect(&self, task: &Task, connection: &Connection) -> Result<Hub> {
         if !connection.validate_certs {
             task.warn("validate_certs is false: anybody between here and the hub can read and replace the tokens.");
         }
-        if let Credential::Token(token) | Credential::GatewayToken(token) = &credential {
-            task.learn(token);
-        }
-        Ok(Hub::new(Client::new(connection)?, &self.ah_host, &self.ah_path_prefix, credential)?)
+        Ok(Hub::new(Client::new(connection)?, &self.ah_host, &self.ah_path_prefix)?)
     }
 }
 
@@ -52,7 +49,7 @@ pub(crate) fn user(credential: &Credential) -> String {
     match credential {
         Credential::Password { username, .. } => username.clone(),
         Credential::GatewayToken(_) => "the user of gateway_token".to_owned(),
-        Credential::Token(_) => "its user".to_owned(),
+        Credential::Token(_) | Credential::Anonymous => "its user".to_owned(),
     }
 }
 

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::Connection;
 use tokensmith::rotation::{
-    Destination, HandOver, Holding, Naming, Place, Policy, Reason, Rotate, Rotation, RotationError, Subject, Trace,
+    Destination, HandOver, Holding, Naming, Place, PlaceError, Policy, Reason, Rotate, Rotation, RotationError,
+    Subject, Trace,
 };
 use tokensmith::span::Span;
 use tokensmith::systems::hub::{Credential, Hub};
@@ -30,6 +31,7 @@ pub(crate) struct Options {
     state: State,
     max_age: Option<Span>,
     self_rotation: bool,
+    galaxy_server: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Deserialize)]
@@ -45,13 +47,13 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     if options.state != State::Absent && options.hand_over.returns_token() {
         task.refuse_public_secret()?;
     }
-    let naming = Naming { name: "hub_token", token_type: None, login: None };
-    let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    let hub = options.access.connect(task, &options.connection)?;
+    let place = options.place(&hub)?;
     let holding = place.look().await?;
     let Some(credential) = options.credential(&holding)? else { return absence::of_nothing(&place) };
     options.check(task, &credential)?;
     let user = user(&credential);
-    let hub = options.access.connect(task, &options.connection, credential)?;
+    hub.act_as(credential);
     let job = Job { task, options: &options, hub: &hub, place: &place, user };
     match options.state {
         State::Present | State::Rotated => job.rotate().await,
@@ -60,6 +62,14 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
 }
 
 impl Options {
+    /// Where the token goes.
+    fn place(&self, hub: &Hub) -> Result<Destination, PlaceError> {
+        // ansible-galaxy wants the slash at the end.
+        let galaxy_server = self.galaxy_server.clone().map(|name| (name, format!("{}/", hub.address())));
+        let naming = Naming { name: "hub_token", galaxy_server, ..Naming::default() };
+        self.hand_over.destination(self.hand_over.dest.as_deref(), naming)
+    }
+
     /// As whom the hub is called: without a credential of its own the token in the place is one. `None`: there is none, and none is needed.
     fn credential(&self, holding: &Holding) -> Result<Option<Credential>> {
         if let Some(credential) = self.access.credential()? {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokensmith::ansible::Outcome;
 use tokensmith::rotation::{Destination, Holding, Place, Reason};
 use tokensmith::secret::Secret;
-use tokensmith::systems::hub::{HubError, Probe};
+use tokensmith::systems::hub::{Credential, HubError, Probe};
 
 use super::token::UserTokenError;
 use super::{Job, returned};
@@ -87,7 +87,7 @@ impl Job<'_> {
 
     async fn end(&self, alive: Option<Secret>, deletion: &mut Deletion) -> Result<()> {
         if let (Some(alive), Some(_)) = (&alive, self.hub.own_token()) {
-            self.hub.act_as(alive.clone());
+            self.hub.act_as(Credential::Token(alive.clone()));
         }
         if deletion.existed != Some(false) {
             self.delete_and_prove(alive.as_ref(), deletion).await?;

@@ -8,7 +8,7 @@ use tokensmith::ansible::Task;
 use tokensmith::rotation::{InPlace, Note, Proof, ReadBack, Standing, System, Token};
 use tokensmith::secret::Secret;
 use tokensmith::systems::SystemError;
-use tokensmith::systems::hub::{Hub, HubError, Probe};
+use tokensmith::systems::hub::{Credential, Hub, HubError, Probe};
 use tokensmith::timestamp::timestamp;
 
 pub(super) struct UserToken<'a> {
@@ -58,7 +58,7 @@ impl<'a> UserToken<'a> {
                 return Err(UserTokenError::DeadToken { said, since });
             }
             _ if !self.self_rotation => return Err(UserTokenError::SelfRotation),
-            (Some(_), Some(alive)) => self.hub.act_as(alive.clone()),
+            (Some(_), Some(alive)) => self.hub.act_as(Credential::Token(alive.clone())),
             (None, _) => {}
         }
         Ok(())

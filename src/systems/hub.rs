@@ -18,7 +18,7 @@ use super::SystemError;
 use crate::http::{Answer, Client, HttpError, Method, Repeat, Request};
 use crate::secret::Secret;
 
-/// One hub, with the credential that its API is called with.
+/// One hub, with the credential that its API is called with, nobody's at first.
 pub struct Hub {
     client: Client,
     base: Url,
@@ -39,6 +39,8 @@ pub enum Credential {
     },
     /// A token of the platform gateway that the hub stands behind.
     GatewayToken(Secret),
+    /// Nobody yet.
+    Anonymous,
 }
 
 /// What trying a credential came to.
@@ -92,14 +94,14 @@ impl Hub {
     /// The hub at an address such as `https://hub.example.com`; without a scheme it is https. Nothing is sent.
     ///
     /// The prefix is a path (`/api/galaxy`), or its last part alone (`galaxy`).
-    pub fn new(client: Client, host: &str, prefix: &str, credential: Credential) -> Result<Self, HubError> {
+    pub fn new(client: Client, host: &str, prefix: &str) -> Result<Self, HubError> {
         let address = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
         let mut base = client.address("ah_host", &address)?;
         if base.path() != "/" || base.query().is_some() || base.fragment().is_some() {
             return Err(HubError::Host { address });
         }
         base.set_path(&path(prefix).ok_or_else(|| HubError::Prefix(prefix.to_owned()))?);
-        Ok(Self { client, base, credential: RefCell::new(credential) })
+        Ok(Self { client, base, credential: RefCell::new(Credential::Anonymous) })
     }
 
     /// Scheme, host, port and prefix.
@@ -115,9 +117,9 @@ impl Hub {
         }
     }
 
-    /// Calls from now on with another token of the same user.
-    pub fn act_as(&self, token: Secret) {
-        self.credential.replace(Credential::Token(token));
+    /// Calls from now on with this credential.
+    pub fn act_as(&self, credential: Credential) {
+        self.credential.replace(credential);
     }
 
     /// Tries a token of this hub. Changes nothing.
@@ -176,6 +178,7 @@ impl Hub {
             Credential::Token(token) => request.token(token),
             Credential::Password { username, password } => request.basic(username, password),
             Credential::GatewayToken(token) => request.bearer(token),
+            Credential::Anonymous => Ok(request),
         }
     }
 
@@ -259,6 +262,6 @@ mod tests {
 
     fn hub(host: &str, prefix: &str) -> Result<Hub, HubError> {
         let client = Client::new(&Connection::default()).unwrap();
-        Hub::new(client, host, prefix, Credential::Token(Secret::new("t")))
+        Hub::new(client, host, prefix)
     }
 }

@@ -10,3 +10,5 @@ mod client;
 mod galaxy;
 #[path = "galaxy_ng/hub_token.rs"]
 mod hub_token;
+#[path = "galaxy_ng/publishing.rs"]
+mod publishing;

@@ -1,8 +1,10 @@
 //! What behaviour tests share.
 
 pub mod executable;
+pub mod galaxy_ng;
 pub mod gateway;
 pub mod gateway_site;
+pub mod hub;
 pub mod installed;
 pub mod keycloak;
 pub mod manage;

@@ -268,7 +268,7 @@ impl Creation<'_> {
             None => "may have created a token".to_owned(),
         };
         self.job.task.warn(format!(
-            "A run at {} {has_got} for the user {user} that nobody has, as it did not come to its end. revoke_oauth2_tokens for that user ends it, with \
+            "A run at {} {has_got} for the user {user} that was not handed over, as it did not come to its end. revoke_oauth2_tokens for that user ends it, with \
              all others.",
             timestamp(since)
         ));

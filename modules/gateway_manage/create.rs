@@ -21,7 +21,7 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Outcome> {
     if options.hand_over.returns_token() {
         job.task.refuse_public_secret()?;
     }
-    let naming = Naming { name: "aap_token", token_type: None, login: None };
+    let naming = Naming { name: "oauth_token", token_type: Some("Bearer"), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
     let user = options.user.as_deref().unwrap_or_default();
     let creation = Creation { job, user, place: &place };

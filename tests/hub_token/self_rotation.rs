@@ -74,7 +74,7 @@ fn a_lost_answer_locks_the_user_out_until_a_password_comes() {
         }
         assert_eq!(scene.hub().issued("build"), 2);
         let run = scene.task(json!({ "dest": dest })).succeeded();
-        assert!(run.warnings().contains("its answer was never seen"), "{run}");
+        assert!(run.warnings().contains("the answer did not come to its place"), "{run}");
         assert_eq!(scene.token(), Some(read(&dest)));
         scene.task_without_password(json!({ "dest": dest })).succeeded();
     }

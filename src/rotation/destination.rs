@@ -146,7 +146,7 @@ impl FileInFormat {
             _ => false,
         };
         Ok(Holding {
-            left_behind: self.place.left_behind()?.and_then(|content| read(&content)),
+            left_behind: self.place.left_behind()?.iter().find_map(|content| read(content)),
             has_drifted: says_otherwise || self.place.has_drifted()?,
             token,
             note,

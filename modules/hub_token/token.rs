@@ -121,6 +121,10 @@ impl System for UserToken<'_> {
 }
 
 impl InPlace for UserToken<'_> {
+    fn shows_tokens(&self) -> bool {
+        false
+    }
+
     /// The hub shows no token. But one that is accepted still is the only one there is.
     async fn read_back(&self) -> Result<ReadBack, UserTokenError> {
         let known = self.alive.borrow().clone().filter(|_| !self.is_issued.get());

@@ -293,7 +293,7 @@ fn was_waiting_for_the_answer(trace: &Trace) -> bool {
 const DEST: &str = "ansible.cfg";
 const NOTE: &str = ".ansible.cfg.tokensmith.mine.json";
 const LOCK: &str = ".ansible.cfg.tokensmith.lock";
-const NEXT: &str = ".ansible.cfg.tokensmith.new";
+const NEXT: &str = ".ansible.cfg.tokensmith.mine.new";
 /// What stands before and behind the token, and what is left without it.
 const HEAD: &str =
     "[galaxy]\nserver_list = mine, other\n\n[galaxy_server.mine]\nurl=https://hub.example.com/api/galaxy/\ntoken=";

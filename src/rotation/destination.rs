@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::{
     Entry, FilePlace, Format, GalaxyServer, HandedOver, Holding, Lock, Login, Note, Place, PlaceError, Reserved, Token,
@@ -170,6 +171,11 @@ impl FileInFormat {
         HandedOver { token, name, token_type, expires_at, login, galaxy_server }
     }
 
+    fn compose(&self, token: &Token, existing: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
+        let what = self.handed_over(&token.secret, token.expires_at);
+        self.format.write(&what, existing).map_err(|why| self.place.wrong(&why.to_string()))
+    }
+
     /// Whether a token can be brought into the file as it is. Returns how long it is.
     fn check(&self) -> Result<usize, PlaceError> {
         let content = self.place.read()?;
@@ -198,12 +204,14 @@ impl FileInFormat {
         }
     }
 
+    fn put_aside(&self, reserved: &mut Reserved, token: &Token) -> Result<(), PlaceError> {
+        reserved.put_aside(self.compose(token, self.place.read()?.as_ref().map(|content| content.as_slice()))?);
+        Ok(())
+    }
+
     /// Other programs, which know nothing of our lock, write to the same file. So it is read at the last moment, and again before it is replaced.
     fn hand_over(&self, reserved: Reserved, token: &Token) -> Result<(), PlaceError> {
-        let what = self.handed_over(&token.secret, token.expires_at);
-        let compose = |existing: Option<&[u8]>| {
-            self.format.write(&what, existing).map_err(|why| self.place.wrong(&why.to_string()))
-        };
+        let compose = |existing: Option<&[u8]>| self.compose(token, existing);
         let mut existing = self.place.read()?;
         let mut content = compose(existing.as_ref().map(|content| content.as_slice()))?;
         for _ in 0..MOST_CHANGES {
@@ -259,6 +267,12 @@ impl Place for Destination {
         let (Some(file), Some(lock)) = (&self.0, lock) else { return Ok(()) };
         let (lock, note) = (lock.clone(), note.clone());
         file.wait_for_disk(move |file| file.place.write_lasting_note(&lock, &note)).await
+    }
+
+    async fn put_aside(&self, _lock: &Self::Lock, reserved: &mut Self::Reserved, token: &Token) {
+        if let (Some(file), Some(reserved)) = (&self.0, reserved) {
+            let _it_was_for_the_worst = file.put_aside(reserved, token);
+        }
     }
 
     async fn hand_over(

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,6 +54,8 @@ struct Held {
 pub struct Reserved {
     place: FilePlace,
     file: File,
+    /// What is in it already.
+    aside: Option<Zeroizing<Vec<u8>>>,
     handed_over: bool,
 }
 
@@ -188,7 +190,7 @@ impl FilePlace {
             .mode(0o600)
             .open(&next)
             .map_err(|error| self.cannot("nothing can be written beside it", &error))?;
-        let reserved = Reserved { place: self.clone(), file, handed_over: false };
+        let reserved = Reserved { place: self.clone(), file, aside: None, handed_over: false };
         reserved.take_room(room)?;
         reserved.take_identity()?;
         Ok(reserved)
@@ -372,20 +374,29 @@ impl Reserved {
     /// Puts the content in place: written, synced, renamed over, folder synced. A reader sees the old content or the new.
     pub fn hand_over(mut self, content: &[u8]) -> Result<(), PlaceError> {
         let place = self.place.clone();
-        (&self.file).write_all(content).map_err(|error| {
-            // Half of it would be taken for what a killed run left.
-            let _nothing_to_be_done = self.file.set_len(0);
-            place.cannot("the new content cannot be written", &error)
-        })?;
-        self.file
-            .set_len(content.len() as u64)
-            .map_err(|error| place.cannot("the new content cannot be written", &error))?;
-        self.file.sync_all().map_err(|error| place.cannot("the new content cannot be written", &error))?;
+        self.write(content).map_err(|error| place.cannot("the new content cannot be written", &error))?;
         fs::rename(place.beside(&place.next), &place.path)
             .map_err(|error| place.cannot("the new content cannot be put in place", &error))?;
         self.handed_over = true;
         let _mostly_not_there = fs::remove_file(place.beside(&place.left));
         place.sync_folder()
+    }
+
+    /// Keeps the content beside the file, so that the next run finds it, should this one be killed before it hands it over.
+    pub fn put_aside(&mut self, content: Zeroizing<Vec<u8>>) {
+        self.aside = self.write(&content).is_ok().then_some(content);
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        if self.aside.as_ref().is_some_and(|aside| aside.as_slice() == content) {
+            return Ok(());
+        }
+        let written = self.file.write_all_at(content, 0).and_then(|()| self.file.set_len(content.len() as u64));
+        if written.is_err() {
+            // Half of it would be taken for what a killed run left.
+            let _nothing_to_be_done = self.file.set_len(0);
+        }
+        written.and_then(|()| self.file.sync_all())
     }
 
     fn take_room(&self, room: usize) -> Result<(), PlaceError> {
@@ -670,6 +681,22 @@ mod tests {
         assert_eq!(place.clone().owner(Some("0"), Some("root")).unwrap().owner, Some(Uid::ROOT));
         let error = place.owner(Some("nobody-of-this-name"), None).unwrap_err().to_string();
         assert_eq!(error, "owner 'nobody-of-this-name' is not known on this host");
+    }
+
+    #[test]
+    fn what_was_put_aside_is_left_by_a_killed_run_and_replaced_by_what_is_handed_over() {
+        for handed_over in ["aside", "other", "a longer one"] {
+            let (_folder, path) = file_with("old");
+            let place = FilePlace::new("dest", &path).unwrap();
+            let lock = locked(&place);
+            let mut reserved = place.reserve(&lock, 0).unwrap();
+            reserved.put_aside(Zeroizing::new(b"aside".to_vec()));
+            assert_eq!(place.left_behind().unwrap(), [Zeroizing::new(b"aside".to_vec())]);
+            assert_eq!(*place.read().unwrap().unwrap(), b"old");
+            reserved.hand_over(handed_over.as_bytes()).unwrap();
+            assert_eq!(*place.read().unwrap().unwrap(), handed_over.as_bytes());
+            assert!(place.left_behind().unwrap().is_empty());
+        }
     }
 
     #[test]

@@ -371,6 +371,10 @@ impl System for World {
 }
 
 impl InPlace for World {
+    fn shows_tokens(&self) -> bool {
+        self.kind == Kind::Quay
+    }
+
     async fn read_back(&self) -> Result<ReadBack, Failure> {
         self.step("read back", |facts| match (self.kind, facts.current()) {
             (Kind::Quay, Some(current)) => ReadBack::Token(Token::new(current.secret.clone())),
@@ -447,6 +451,13 @@ impl Place for World {
             return Ok(());
         }
         Ok(self.step("note", |facts| facts.note = Some(note.clone())).await?)
+    }
+
+    async fn put_aside(&self, _lock: &(), _reserved: &mut (), token: &Token) {
+        if self.lasts {
+            let aside = self.step("put aside", |facts| facts.left_behind = Some(token.secret.clone()));
+            let _it_was_for_the_worst = aside.await;
+        }
     }
 
     async fn hand_over(&self, lock: &(), _reserved: (), token: &Token, note: &Note) -> Result<(), PlaceError> {

@@ -128,7 +128,7 @@ impl Job<'_> {
         }
         if !self.task.check_mode {
             // One that is gone by now went in the first of our own tries, or somebody else wanted the same.
-            self.platform.delete(id).await.with_context(|| format!("the token {id} could not be deleted"))?;
+            self.system.delete(id).await.with_context(|| format!("the token {id} could not be deleted"))?;
         }
         deletions.ids.push(id);
         Ok(())

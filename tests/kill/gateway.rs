@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokensmith_sandbox::Fault;
 use tokensmith_tests::executable::{self, Run};
@@ -337,6 +338,29 @@ fn ten_runs_at_once_on_one_dest_leave_one_token_which_works() {
         assert_eq!(count, created, "{state}, {is_own}");
         assert!(scene.platform().token_works(&read(&dest)), "{state}, {is_own}");
         assert_eq!(scene.platform().live_tokens("ci"), 1, "{state}, {is_own}");
+    }
+}
+
+/// What came of a request yesterday is not known yet, and neither is what comes of that of today.
+#[test]
+fn of_several_lost_answers_none_leaves_a_token_that_nobody_has() {
+    for state in ["present", "absent"] {
+        let scene = GatewayScene::new();
+        let dest = scene.path("token");
+        let task = |state: &str| scene.token_task(json!({ "dest": dest, "state": state }));
+        let id = task("present").succeeded().result["id"].as_i64().unwrap();
+        assert!(scene.platform().expire_in(id, 7 * DAY));
+        let path = scene.path(".token.tokensmith.json");
+        let mut note: Value = serde_json::from_str(&read(&path)).unwrap();
+        note["under_way_since"] = json!(Utc::now() - TimeDelta::days(1));
+        fs::write(&path, note.to_string()).unwrap();
+        Request::CreateAndLook.disturb(Beginning::Expiring, &scene, Fault::lost_answer);
+        let lost = task("present");
+        assert!(lost.message().starts_with("whether a new token was issued is not known"), "{lost}");
+        assert_eq!(scene.platform().live_tokens("ci"), 2);
+        scene.sandbox.faults().clear();
+        let next = task(state).succeeded();
+        assert_eq!(scene.platform().live_tokens("ci"), usize::from(state == "present"), "{state}: {next}");
     }
 }
 

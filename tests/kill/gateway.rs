@@ -24,9 +24,7 @@ fn no_oauth_token_is_lost_or_left_alive_wherever_a_run_is_killed_or_cut_off() {
     for beginning in BEGINNINGS {
         story.killed.add(disturb(beginning, Disturbance::Kill));
     }
-    for beginning in [Beginning::Expiring, Beginning::Deletion] {
-        story.failed.add(disturb(beginning, Disturbance::Failure));
-    }
+    story.failed.add(disturb(Beginning::Expiring, Disturbance::Failure));
     story.cut.add(cut_everywhere());
     story.tell();
 }
@@ -40,7 +38,7 @@ enum Beginning {
     Expiring,
     /// A token that nobody noted, which has a new one created for itself and is deleted by it.
     Itself,
-    /// A token of an application that ends soon.
+    /// Nothing in `dest`, and a token of an application is to be there.
     OfApplication,
     /// A token of a controller that nobody noted and that ends soon.
     OfController,
@@ -77,6 +75,10 @@ impl Beginning {
         }
     }
 
+    fn has_nothing(self) -> bool {
+        matches!(self, Self::Nothing | Self::OfApplication)
+    }
+
     fn deletes(self) -> bool {
         matches!(self, Self::Deletion | Self::Farewell)
     }
@@ -94,9 +96,9 @@ impl Beginning {
     /// How many requests of its rows a run sends before it creates a token.
     fn looks(self) -> u32 {
         match self {
-            Self::Nothing => 0,
+            Self::Nothing | Self::OfApplication => 0,
             Self::Expiring | Self::OfController | Self::Deletion | Self::Farewell => 1,
-            Self::Itself | Self::OfApplication => 2,
+            Self::Itself => 2,
         }
     }
 }
@@ -142,7 +144,7 @@ impl Request {
         let create = || fault().method("POST").path(ROWS);
         let delete = || fault().method("DELETE").path(ROWS);
         let status = || fault().path("/me/");
-        let (held, looked) = (u32::from(beginning != Beginning::Nothing), beginning.looks());
+        let (held, looked) = (u32::from(!beginning.has_nothing()), beginning.looks());
         let met = match self {
             Self::Application => vec![fault().path("/applications/")],
             Self::Status => vec![status()],
@@ -167,12 +169,12 @@ fn cut_everywhere() -> Tally {
     let faults: Vec<NamedFault> = faults.collect();
     let mut cuts = Vec::new();
     for (beginning, requests) in [
-        (Beginning::Nothing, &[Create, CreateAndLook, CreateAndDelete, Proof, ProofAndDelete][..]),
+        (Beginning::Nothing, &[Create, CreateAndLook, CreateAndDelete, ProofAndDelete][..]),
         (Beginning::Expiring, &[Status, Look, Create, CreateAndLook, Proof, ProofAndDelete, Delete, Death]),
-        (Beginning::Itself, &[Look, Create, CreateAndLook, Delete]),
+        (Beginning::Itself, &[Create, CreateAndLook, Delete]),
         (Beginning::OfApplication, &[Application, Create]),
-        (Beginning::OfController, &[Create, CreateAndLook, Delete]),
-        (Beginning::Deletion, &[Status, Look, Delete, Death]),
+        (Beginning::OfController, &[Create, CreateAndLook]),
+        (Beginning::Deletion, &[Delete, Death]),
         (Beginning::Farewell, &[Delete, Death]),
     ] {
         for request in requests {
@@ -219,14 +221,9 @@ impl<'a> Case<'a> {
 
     fn prepare(&self) {
         match self.beginning {
-            Beginning::Nothing => return,
+            beginning if beginning.has_nothing() => return,
             beginning if beginning.is_noted() => {
                 self.scene.token_task(json!({ "description": self.name, "dest": self.dest })).succeeded();
-            }
-            Beginning::OfApplication => {
-                let application = self.scene.platform().application(APPLICATION, "Default");
-                let issued = self.scene.platform().issue("admin", application, &self.name, "write");
-                fs::write(&self.dest, issued.token).unwrap();
             }
             _ => fs::write(&self.dest, self.scene.platform().issue_token(USER, &self.name, "write").1).unwrap(),
         }
@@ -273,7 +270,7 @@ impl<'a> Case<'a> {
     fn check_left(&self) -> Result<(), String> {
         match self.content() {
             _ if self.beginning.deletes() => Ok(()),
-            None if self.beginning == Beginning::Nothing => Ok(()),
+            None if self.beginning.has_nothing() => Ok(()),
             Some(token) if self.scene.platform().token_works(&token) => Ok(()),
             content => Err(format!("the disturbed run left a token that does not work: {}", content.is_some())),
         }

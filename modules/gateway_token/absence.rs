@@ -46,7 +46,7 @@ impl Job<'_> {
             ids.extend(left.iter().filter_map(|id| id.parse::<u64>().ok()));
         }
         // Whoever deletes itself can delete no other behind it.
-        ids.sort_by_key(|id| self.system.is_own(&id.to_string()));
+        ids.sort_unstable_by_key(|id| (self.system.is_own(&id.to_string()), *id));
         ids.dedup();
         Ok(ids)
     }
@@ -96,7 +96,7 @@ impl Job<'_> {
         }
         let next = note.next.as_ref().and_then(|next| next.id.clone());
         let mut ids: Vec<String> = note.retiring.iter().map(|old| old.id.clone()).chain(next).collect();
-        if let Some(since) = note.under_way_since.filter(|_| note.object == Some(object)) {
+        for since in note.under_way().filter(|_| note.object.as_ref() == Some(&object)) {
             ids.extend(self.system.orphans(since).await?);
         }
         Ok(ids)
@@ -128,7 +128,7 @@ impl Job<'_> {
         }
         if !self.task.check_mode {
             // One that is gone by now went in the first of our own tries, or somebody else wanted the same.
-            self.platform.delete(id).await.with_context(|| format!("the token {id} could not be deleted"))?;
+            self.system.delete(id).await.with_context(|| format!("the token {id} could not be deleted"))?;
         }
         deletions.ids.push(id);
         Ok(())

@@ -18,8 +18,7 @@ pub(super) struct KeptToken<'a> {
     platform: &'a Platform,
     wanted: &'a NewToken,
     request_timeout: TimeDelta,
-    /// The user that the API is called as, where the task says it.
-    username: Option<&'a str>,
+    caller: Caller<'a>,
     me: OnceCell<User>,
     /// The id of the token that the API is called with, where that is the one to be replaced.
     own_id: RefCell<Option<String>>,
@@ -30,6 +29,14 @@ pub(super) struct KeptToken<'a> {
     refresh_token: RefCell<Option<Secret>>,
     /// Why the token that was looked at has no id.
     nameless: RefCell<Option<Nameless>>,
+}
+
+/// Who the API is called as.
+pub(super) struct Caller<'a> {
+    /// The user, where the task says it.
+    pub(super) username: Option<&'a str>,
+    /// It is called with the very token that is kept.
+    pub(super) acts_as_held: bool,
 }
 
 /// Why it is not known which row belongs to a token that works.
@@ -46,7 +53,7 @@ impl<'a> KeptToken<'a> {
         task: &'a Task,
         platform: &'a Platform,
         wanted: &'a NewToken,
-        username: Option<&'a str>,
+        caller: Caller<'a>,
         request_timeout: f64,
     ) -> Self {
         Self {
@@ -54,7 +61,7 @@ impl<'a> KeptToken<'a> {
             platform,
             wanted,
             request_timeout: TimeDelta::milliseconds((request_timeout * 1000.0) as i64),
-            username,
+            caller,
             me: OnceCell::new(),
             own_id: RefCell::default(),
             proven: RefCell::default(),
@@ -116,6 +123,14 @@ impl<'a> KeptToken<'a> {
         Ok(if rows.len() == 1 { rows.pop() } else { None })
     }
 
+    /// Deletes a token. One that deletes itself, and is told to twice, is not known the second time.
+    pub(super) async fn delete(&self, id: u64) -> Result<(), PlatformError> {
+        match self.platform.delete(id).await {
+            Err(error) if error.is_of_credential() && self.is_own(&id.to_string()) => Ok(()),
+            deletion => deletion.map(drop),
+        }
+    }
+
     pub(super) fn by_our_clock(&self, time: DateTime<Utc>) -> DateTime<Utc> {
         time - self.platform.clock().offset()
     }
@@ -125,10 +140,15 @@ impl<'a> KeptToken<'a> {
         if self.platform.acts_with(held) {
             return Ok(false);
         }
-        Ok(match self.username {
+        Ok(match self.caller.username {
             Some(name) => name != user.username,
             None => self.me().await?.id != user.id,
         })
+    }
+
+    /// Whether it has been deleted since it was accepted: another run was quicker.
+    async fn is_dead(&self, token: &Secret) -> Result<bool, PlatformError> {
+        Ok(matches!(self.platform.status(token).await?, Status::Refused(_)))
     }
 
     fn is_as_wanted(&self, row: &TokenRow) -> bool {
@@ -137,8 +157,9 @@ impl<'a> KeptToken<'a> {
     }
 
     /// The token is refused. Whether its noted row has ended, or is another token's by now: ids begin anew when a platform is installed again.
-    async fn standing_of_refused(&self, noted: Option<u64>) -> Result<Standing, PlatformError> {
-        let Some(id) = noted else { return Ok(Standing::default()) };
+    async fn standing_of_refused(&self, held: &Secret, noted: Option<u64>) -> Result<Standing, PlatformError> {
+        // Who is not let in learns nothing more.
+        let Some(id) = noted.filter(|_| !self.platform.acts_with(held)) else { return Ok(Standing::default()) };
         let Some(row) = self.platform.token(id).await? else { return Ok(Standing::default()) };
         if row.expires > self.platform.clock().now() {
             self.strangers.borrow_mut().insert(id.to_string());
@@ -179,9 +200,13 @@ impl System for KeptToken<'_> {
 
     async fn look(&self, held: Option<&Secret>, note: Option<&Note>) -> Result<Standing, TokenError> {
         let Some(held) = held else { return Ok(Standing::default()) };
+        if self.caller.acts_as_held {
+            // Another run may have renewed it since this one read it.
+            self.platform.act_as(Credential::Token(held.clone()));
+        }
         let noted = note.and_then(|note| note.id_of(&held.fingerprint())).and_then(|id| id.parse().ok());
         let user = match self.platform.status(held).await? {
-            Status::Refused(_) => return Ok(self.standing_of_refused(noted).await?),
+            Status::Refused(_) => return Ok(self.standing_of_refused(held, noted).await?),
             Status::Accepted(user) => user,
         };
         let works = Standing { works: true, ..Standing::default() };
@@ -193,7 +218,11 @@ impl System for KeptToken<'_> {
             self.nameless.replace(Some(Nameless::OfAnother(user.username)));
             return Ok(Standing { has_drifted: true, is_anothers: true, ..works });
         }
-        let Some(row) = self.row(held, noted, &user).await? else {
+        let row = match self.row(held, noted, &user).await {
+            Err(error) if error.is_of_credential() && self.is_dead(held).await? => return Ok(Standing::default()),
+            row => row?,
+        };
+        let Some(row) = row else {
             self.nameless.replace(Some(Nameless::NotShown));
             return Ok(works);
         };
@@ -230,8 +259,9 @@ impl Overlap for KeptToken<'_> {
             && let Some(proven) = self.proven.borrow().clone()
         {
             self.platform.act_as(Credential::Token(proven));
+            self.own_id.take();
         }
-        self.platform.delete(number).await?;
+        self.delete(number).await?;
         Ok(())
     }
 

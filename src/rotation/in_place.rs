@@ -27,7 +27,7 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
         if plan == Plan::Nothing {
             return Ok(Rotation::nothing_to_do(&survey));
         }
-        let ready = Ready::reserve(self, &lock, survey.holding.note.clone().unwrap_or_default(), None).await?;
+        let ready = Ready::reserve(self, &lock, survey.holding.note.clone().unwrap_or_default(), Vec::new()).await?;
         let mut rotation = Rotation::begun(&survey);
         if let Plan::HandOver(token) = plan {
             rotation.is_only_copy = survey.was_left_behind(&token);

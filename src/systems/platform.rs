@@ -113,6 +113,11 @@ impl PlatformError {
             _ => None,
         }
     }
+
+    /// Whether it is the credential that is not accepted, whatever was asked for.
+    pub fn is_of_credential(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_of_credential())
+    }
 }
 
 impl SystemError for PlatformError {

@@ -1,7 +1,7 @@
 //! What the modules of the platform share: which server is spoken to, and as whom.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::de::Error as _;
@@ -69,6 +69,11 @@ impl Access {
     pub(crate) fn username(&self) -> Option<&str> {
         let is_password = self.gateway_token_file.is_none() && self.gateway_token.is_none();
         self.gateway_username.as_deref().filter(|_| is_password)
+    }
+
+    /// Whether the API is called with the token in this file.
+    pub(crate) fn is_token_in(&self, path: &Path) -> bool {
+        self.gateway_token_file.as_deref() == Some(path)
     }
 
     fn credential(&self) -> Result<Credential> {

@@ -20,7 +20,7 @@ use tokensmith::systems::platform::{Api, NewToken, Platform, TokenRow};
 use tokensmith::timestamp::timestamp;
 
 use crate::gateway::{Access, GivenToken};
-use token::{KeptToken, Nameless};
+use token::{Caller, KeptToken, Nameless};
 
 /// The options of `gateway_token.yml`.
 #[derive(Deserialize)]
@@ -68,8 +68,9 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
         None => None,
     };
     let wanted = NewToken { description: options.description.clone(), scope, application };
-    let system =
-        KeptToken::new(task, &platform, &wanted, options.access.username(), options.connection.request_timeout);
+    let acts_as_held = options.hand_over.dest.as_deref().is_some_and(|dest| options.access.is_token_in(dest));
+    let caller = Caller { username: options.access.username(), acts_as_held };
+    let system = KeptToken::new(task, &platform, &wanted, caller, options.connection.request_timeout);
     let job = Job { task, options: &options, platform: &platform, place: &place, wanted: &wanted, system };
     match options.state {
         State::Absent => job.delete().await,
@@ -134,6 +135,10 @@ impl Job<'_> {
             check_mode: self.task.check_mode,
         };
         let mut rotation = rotate.overlap(self.options.overlap.delta()).await?;
+        if self.task.check_mode && rotation.issued {
+            // Who is not let in creates nothing.
+            self.system.me().await?;
+        }
         if let Some(reason) = others.reason.filter(|_| rotation.reason == Reason::Missing) {
             rotation.reason = reason;
         }

@@ -48,7 +48,7 @@ impl Job<'_> {
             self.system.find_own().await?;
         }
         // Whoever deletes itself can delete no other behind it.
-        ids.sort_by_key(|id| (self.system.is_own(&id.to_string()), *id));
+        ids.sort_unstable_by_key(|id| (self.system.is_own(&id.to_string()), *id));
         ids.dedup();
         Ok(ids)
     }
@@ -136,7 +136,7 @@ impl Job<'_> {
         }
         if !self.task.check_mode {
             // One that is gone by now went in the first of our own tries, or somebody else wanted the same.
-            self.platform.delete(id).await.with_context(|| format!("the token {id} could not be deleted"))?;
+            self.system.delete(id).await.with_context(|| format!("the token {id} could not be deleted"))?;
         }
         deletions.ids.push(id);
         Ok(())

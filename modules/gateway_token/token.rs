@@ -18,8 +18,7 @@ pub(super) struct KeptToken<'a> {
     platform: &'a Platform,
     wanted: &'a NewToken,
     request_timeout: TimeDelta,
-    /// The user that the API is called as, where the task says it.
-    username: Option<&'a str>,
+    caller: Caller<'a>,
     me: OnceCell<User>,
     /// The id of the token that the API is called with, where that is the one to be replaced.
     own_id: RefCell<Option<String>>,
@@ -36,6 +35,14 @@ pub(super) struct KeptToken<'a> {
     nameless: RefCell<Option<Nameless>>,
 }
 
+/// Who the API is called as.
+pub(super) struct Caller<'a> {
+    /// The user, where the task says it.
+    pub(super) username: Option<&'a str>,
+    /// It is called with the very token that is kept.
+    pub(super) acts_as_held: bool,
+}
+
 /// Why it is not known which row belongs to a token that works.
 #[derive(Clone)]
 pub(super) enum Nameless {
@@ -45,20 +52,12 @@ pub(super) enum Nameless {
     NotShown,
 }
 
-/// What the search for a token's row came to.
-enum Found {
-    Row(TokenRow),
-    NotShown,
-    /// The token was accepted a moment ago, and is not any more: another run has just deleted it.
-    Refused,
-}
-
 impl<'a> KeptToken<'a> {
     pub(super) fn new(
         task: &'a Task,
         platform: &'a Platform,
         wanted: &'a NewToken,
-        username: Option<&'a str>,
+        caller: Caller<'a>,
         request_timeout: f64,
     ) -> Self {
         Self {
@@ -66,7 +65,7 @@ impl<'a> KeptToken<'a> {
             platform,
             wanted,
             request_timeout: TimeDelta::milliseconds((request_timeout * 1000.0) as i64),
-            username,
+            caller,
             me: OnceCell::new(),
             own_id: RefCell::default(),
             proven: RefCell::default(),
@@ -156,21 +155,26 @@ impl<'a> KeptToken<'a> {
     }
 
     /// The row of a token that works, by its noted id, or by what the platform shows.
-    async fn row(&self, token: &Secret, noted: Option<u64>, user: &User) -> Result<Found, PlatformError> {
+    async fn row(&self, token: &Secret, noted: Option<u64>, user: &User) -> Result<Option<TokenRow>, PlatformError> {
         if let Some(id) = noted
             && let Some(row) = self.platform.token(id).await?
         {
-            return Ok(Found::Row(row));
+            return Ok(Some(row));
         }
-        match self.platform.row_of(token, user).await {
-            Ok(Some(row)) => return Ok(Found::Row(row)),
-            Ok(None) => {}
-            Err(error) if error.is_of_credential() => return Ok(Found::Refused),
-            Err(error) => return Err(error),
+        if let Some(row) = self.platform.row_of(token, user).await? {
+            return Ok(Some(row));
         }
         let mut rows = self.platform.tokens(user, None).await?;
         rows.retain(|row| self.is_as_wanted(row));
-        Ok(rows.pop().filter(|_| rows.is_empty()).map_or(Found::NotShown, Found::Row))
+        Ok(if rows.len() == 1 { rows.pop() } else { None })
+    }
+
+    /// Deletes a token. One that deletes itself, and is told to twice, is not known the second time.
+    pub(super) async fn delete(&self, id: u64) -> Result<(), PlatformError> {
+        match self.platform.delete(id).await {
+            Err(error) if error.is_of_credential() && self.is_own(&id.to_string()) => Ok(()),
+            deletion => deletion.map(drop),
+        }
     }
 
     pub(super) fn by_our_clock(&self, time: DateTime<Utc>) -> DateTime<Utc> {
@@ -182,10 +186,15 @@ impl<'a> KeptToken<'a> {
         if self.platform.acts_with(held) {
             return Ok(false);
         }
-        Ok(match self.username {
+        Ok(match self.caller.username {
             Some(name) => name != user.username,
             None => self.me().await?.id != user.id,
         })
+    }
+
+    /// Whether it has been deleted since it was accepted: another run was quicker.
+    async fn is_dead(&self, token: &Secret) -> Result<bool, PlatformError> {
+        Ok(matches!(self.platform.status(token).await?, Status::Refused(_)))
     }
 
     fn is_as_wanted(&self, row: &TokenRow) -> bool {
@@ -194,8 +203,9 @@ impl<'a> KeptToken<'a> {
     }
 
     /// The token is refused. Whether its noted row has ended, or is another token's by now: ids begin anew when a platform is installed again.
-    async fn standing_of_refused(&self, noted: Option<u64>) -> Result<Standing, PlatformError> {
-        let Some(id) = noted else { return Ok(Standing::default()) };
+    async fn standing_of_refused(&self, held: &Secret, noted: Option<u64>) -> Result<Standing, PlatformError> {
+        // Who is not let in learns nothing more.
+        let Some(id) = noted.filter(|_| !self.platform.acts_with(held)) else { return Ok(Standing::default()) };
         let row = match self.platform.token(id).await {
             Err(error) if error.cause() == Some(Cause::NotAllowed) => None,
             row => row?,
@@ -246,9 +256,13 @@ impl System for KeptToken<'_> {
         let Some(held) = held else { return Ok(Standing::default()) };
         self.task.learn(held);
         self.nameless.replace(None);
+        if self.caller.acts_as_held {
+            // Another run may have renewed it since this one read it.
+            self.platform.act_as(Credential::Token(held.clone()));
+        }
         let noted = note.and_then(|note| note.id_of(&held.fingerprint())).and_then(|id| id.parse().ok());
         let user = match self.platform.status(held).await? {
-            Status::Refused(_) => return Ok(self.standing_of_refused(noted).await?),
+            Status::Refused(_) => return Ok(self.standing_of_refused(held, noted).await?),
             Status::Accepted(user) => user,
         };
         let works = Standing { works: true, ..Standing::default() };
@@ -260,13 +274,13 @@ impl System for KeptToken<'_> {
             self.nameless.replace(Some(Nameless::OfAnother(user.username)));
             return Ok(Standing { has_drifted: true, is_anothers: true, ..works });
         }
-        let row = match self.row(held, noted, &user).await? {
-            Found::Row(row) => row,
-            Found::NotShown => {
-                self.nameless.replace(Some(Nameless::NotShown));
-                return Ok(works);
-            }
-            Found::Refused => return Ok(self.standing_of_refused(noted).await?),
+        let row = match self.row(held, noted, &user).await {
+            Err(error) if error.is_of_credential() && self.is_dead(held).await? => return Ok(Standing::default()),
+            row => row?,
+        };
+        let Some(row) = row else {
+            self.nameless.replace(Some(Nameless::NotShown));
+            return Ok(works);
         };
         if self.platform.acts_with(held) {
             self.own_id.replace(Some(row.id.to_string()));
@@ -302,8 +316,9 @@ impl Overlap for KeptToken<'_> {
             && let Some(proven) = self.proven.borrow().clone()
         {
             self.platform.act_as(Credential::Token(proven));
+            self.own_id.take();
         }
-        self.platform.delete(number).await?;
+        self.delete(number).await?;
         Ok(())
     }
 

@@ -114,7 +114,7 @@ impl PlatformError {
         }
     }
 
-    /// Whether it is the credential that was not accepted, whatever was asked for.
+    /// Whether it is the credential that is not accepted, whatever was asked for.
     pub fn is_of_credential(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is_of_credential())
     }

@@ -52,38 +52,36 @@ fn no_secret_is_printed_whatever_the_server_repeats_and_whichever_credential_it_
         ("dictionary", |_, own| json!({ "gateway_token": { "token": own, "id": 1 } })),
         ("file", |scene, own| json!({ "gateway_token_file": scene.file("caller", own) })),
     ];
-    for (name, credential) in credentials {
-        for api in APIS {
-            let scene = GatewayScene::of(api);
-            let held = held(&scene);
-            let (_, own) = scene.platform().issue_token(USER, "caller", "write");
-            let (_, given) = scene.platform().issue_token(USER, "given", "write");
-            let kinds = [
-                (&held.token, json!({ "dest": held.dest, "state": "rotated" })),
-                (&held.token, json!({ "dest": held.dest, "state": "absent" })),
-                (&given, json!({ "existing_token": given, "description": "given", "state": "rotated" })),
-                (&given, json!({ "existing_token": { "token": given }, "description": "given", "state": "absent" })),
-            ];
-            let password = scene.platform().password(USER);
-            let caller = if name == "password" { &password } else { &own };
-            for (number, (token, kind)) in kinds.iter().cycle().take(8).enumerate() {
-                let secrets = [caller.clone(), (*token).clone()];
-                let fault = repeating(number, caller, token);
-                for (method, path) in REQUESTS {
-                    scene.sandbox.faults().clear();
-                    scene.fault(fault.clone().method(method).path(path));
-                    let options = with(credential(&scene, &own), kind.clone());
-                    let options = with(options, json!({ "_ansible_diff": true, "request_timeout": 5 }));
-                    let run = scene.token_task(options);
-                    let mut shown = run.result.clone();
-                    // What is returned on purpose is marked.
-                    if shown["_tokensmith_secret"] == true {
-                        shown["token"] = Value::Null;
-                    }
-                    let case = format!("{name}, {api}, {number}, {method} {path}");
-                    assert_eq!(find_secrets(&shown.to_string(), &secrets), Vec::<usize>::new(), "{case}: {run}");
-                    scene.file("token", &held.token);
+    for ((name, credential), api) in credentials.into_iter().zip(APIS.into_iter().cycle()) {
+        let scene = GatewayScene::of(api);
+        let held = held(&scene);
+        let (_, own) = scene.platform().issue_token(USER, "caller", "write");
+        let (_, given) = scene.platform().issue_token(USER, "given", "write");
+        let kinds = [
+            (&held.token, json!({ "dest": held.dest, "state": "rotated" })),
+            (&held.token, json!({ "dest": held.dest, "state": "absent" })),
+            (&given, json!({ "existing_token": given, "description": "given", "state": "rotated" })),
+            (&given, json!({ "existing_token": { "token": given }, "description": "given", "state": "absent" })),
+        ];
+        let password = scene.platform().password(USER);
+        let caller = if name == "password" { &password } else { &own };
+        for (number, (token, kind)) in kinds.iter().cycle().take(8).enumerate() {
+            let secrets = [caller.clone(), (*token).clone()];
+            let fault = repeating(number, caller, token);
+            for (method, path) in REQUESTS {
+                scene.sandbox.faults().clear();
+                scene.fault(fault.clone().method(method).path(path));
+                let options = with(credential(&scene, &own), kind.clone());
+                let options = with(options, json!({ "_ansible_diff": true, "request_timeout": 5 }));
+                let run = scene.token_task(options);
+                let mut shown = run.result.clone();
+                // What is returned on purpose is marked.
+                if shown["_tokensmith_secret"] == true {
+                    shown["token"] = Value::Null;
                 }
+                let case = format!("{name}, {api}, {number}, {method} {path}");
+                assert_eq!(find_secrets(&shown.to_string(), &secrets), Vec::<usize>::new(), "{case}: {run}");
+                scene.file("token", &held.token);
             }
         }
     }

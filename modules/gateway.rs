@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use tokensmith::ansible::Task;
 use tokensmith::http::{Client, Connection};
 use tokensmith::secret::Secret;
@@ -22,10 +24,17 @@ pub(crate) struct Access {
 
 /// A token as tasks give it: alone, or as a module returned it.
 #[derive(Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "gateway_token and existing_token take a token, or a dictionary with one under token, as a task returns it that created one"
+)]
 pub(crate) enum GivenToken {
     Text(Secret),
-    Returned { token: Secret, id: Option<u64> },
+    Returned {
+        token: Secret,
+        #[serde(default, deserialize_with = "number")]
+        id: Option<u64>,
+    },
 }
 
 impl GivenToken {
@@ -80,6 +89,15 @@ impl Access {
             }
             _ => bail!("one of gateway_token, gateway_token_file and gateway_password with gateway_username is needed"),
         }
+    }
+}
+
+/// Templates make texts of numbers.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => text.trim().parse().map(Some).map_err(D::Error::custom),
+        number => u64::deserialize(number).map(Some).map_err(D::Error::custom),
     }
 }
 

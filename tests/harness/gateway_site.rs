@@ -103,8 +103,13 @@ impl GatewaySite {
     /// Issues a token that ends so many seconds from now, or ended before now; the answer has its value.
     pub fn issue_ending_in(&self, user: &str, body: &Value, seconds: i64) -> Result<Value> {
         let row = self.issue(user, body)?;
-        self.change_time(&row["id"], "expires", &format!("datetime('now', '{seconds} seconds')"))?;
+        self.end_in(&row["id"], seconds)?;
         Ok(row)
+    }
+
+    /// Lets a token end so many seconds from now, or before now.
+    pub fn end_in(&self, id: &Value, seconds: i64) -> Result<()> {
+        self.change_time(id, "expires", &format!("datetime('now', '{seconds} seconds')"))
     }
 
     /// Makes a token older than it is.

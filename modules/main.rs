@@ -7,6 +7,8 @@ use tokensmith::ansible::{self, Module};
 mod gateway;
 mod gateway_manage;
 mod gateway_token;
+mod hub;
+mod hub_token;
 mod quay_keyless_token;
 mod quay_robot_token;
 mod rhacs;
@@ -17,6 +19,7 @@ mod sso_token;
 const MODULES: &[Module] = &[
     module!(gateway_manage),
     module!(gateway_token),
+    module!(hub_token),
     module!(quay_keyless_token),
     module!(quay_robot_token),
     module!(rhacs_api_token),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# demo.sh: the main job, from the sources to a playbook run of the installed collection, against stand-ins of Red Hat SSO and Quay on loopback.
+# demo.sh: the main job, from the sources to a playbook run of the installed collection, against stand-ins of its peer systems on loopback.
 . "$(dirname "$0")/common.sh"
 
 main() {
@@ -34,9 +34,14 @@ main() {
   mkdir "$demo/robots"
   rotate_quay_robots
 
+  title 'Platform gateway: a token that is created, proven and put in place, and then left alone'
+  rotate_gateway_token
+  rotate_gateway_token
+
   title 'No token stands in anything printed above:'
   local token
-  for token in "$demo/sandbox/offline_token" "$demo/offline_token" "$demo/old_access_token" "$demo/sandbox/quay_token" "$demo"/robots/*; do
+  for token in "$demo/offline_token" "$demo/old_access_token" "$demo"/sandbox/*_token "$demo"/sandbox/*_password "$demo"/robots/* \
+    "$demo/aap_token"; do
     ! grep -qFf "$token" "$demo/output" || fail "$(basename "$token") was printed."
   done
   echo "checked: $(wc -l <"$demo/output") lines. The same playbook with your own token:"
@@ -54,6 +59,12 @@ rotate_quay_robots() {
   QUAY_TOKEN=$(<"$demo/sandbox/quay_token") ansible-playbook tokensmith.redhat.rotate_quay_robots \
     -e "quay_host=$(endpoint quay_url)" -e "quay_ca_path=$demo/sandbox/ca.pem" -e quay_state=rotated \
     -e "{quay_rotations: [{organization: bulk, all_robots: true, dest: '$demo/robots/{robot}'}]}" 2>&1 | tee -a "$demo/output"
+}
+
+rotate_gateway_token() {
+  GATEWAY_PASSWORD=$(<"$demo/sandbox/gateway_password") ansible-playbook tokensmith.redhat.rotate_gateway_token \
+    -e "gateway_hostname=$(endpoint gateway_url)" -e "gateway_ca_path=$demo/sandbox/ca.pem" -e gateway_username=admin \
+    -e "{gateway_tokens: [{description: demo, dest: '$demo/aap_token'}]}" 2>&1 | tee -a "$demo/output"
 }
 
 start_sandbox() {

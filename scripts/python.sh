@@ -4,6 +4,7 @@
 # python.sh cores  prints the folders of venvs with the oldest and the newest ansible-core, one a line, where a Python fits
 # python.sh posix  prints a folder with the collection ansible.posix, for its callback `json`
 # python.sh gateway  prints the folder of a venv with what a platform gateway is made of
+# python.sh galaxy-ng  prints the folder of a venv with the private automation hub; it needs Python 3.11
 # python.sh zig    prints the folder of a venv with cargo-zigbuild and zig
 # Made once, from PyPI, in the cache.
 . "$(dirname "$0")/common.sh"
@@ -14,6 +15,7 @@ TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.2
 CORES=(2.16.19 2.21.5)
 # The package of that name on PyPI carries the community's collections.
 COMMUNITY=ansible==12.3.0
+GALAXY_NG=galaxy-ng==4.9.2
 ZIG=(cargo-zigbuild==0.24.0 ziglang==0.15.2)
 
 main() {
@@ -23,8 +25,9 @@ main() {
     cores) cores ;;
     posix) posix ;;
     gateway) gateway ;;
+    galaxy-ng) galaxy_ng ;;
     zig) zig ;;
-    *) fail "usage: python.sh ansible|tools|cores|posix|gateway|zig" ;;
+    *) fail "usage: python.sh ansible|tools|cores|posix|gateway|galaxy-ng|zig" ;;
   esac
 }
 
@@ -51,6 +54,12 @@ zig() {
   local python
   python=$(any_python)
   environment zig "$python" "${ZIG[@]}"
+}
+
+galaxy_ng() {
+  local python constraints=$ROOT/tests/galaxy_ng/constraints.txt
+  python=$(find_python 3.11) || fail "galaxy-ng needs Python 3.11 with venv and ssl."
+  environment "galaxy-ng-$(digest "$(cat "$constraints")")" "$python" "$GALAXY_NG" --constraint "$constraints"
 }
 
 posix() {

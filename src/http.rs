@@ -204,6 +204,11 @@ impl Request {
         self.authorization(&format!("Bearer {}", token.reveal()))
     }
 
+    /// The same with `Authorization: Token TOKEN`, the scheme of an automation hub's own tokens.
+    pub fn token(self, token: &Secret) -> Result<Self, HttpError> {
+        self.authorization(&format!("Token {}", token.reveal()))
+    }
+
     fn authorization(mut self, value: &str) -> Result<Self, HttpError> {
         let mut value = HeaderValue::from_str(value).map_err(|_| HttpError::UnsendableToken)?;
         value.set_sensitive(true);

@@ -1,6 +1,7 @@
 //! The peer systems: one REST client each, typed after what its servers really answer.
 
 mod clock;
+pub mod hub;
 pub mod platform;
 pub mod quay;
 pub mod rhacs;

@@ -4,6 +4,8 @@
 //! call fails. After each, the same task is run again undisturbed: it must put everything right. A system is one file in `kill/`: what there is before the
 //! run, and what must hold after it.
 
+#[path = "kill/manage.rs"]
+mod manage;
 #[path = "kill/quay.rs"]
 mod quay;
 #[path = "kill/quay_keyless.rs"]
@@ -37,6 +39,11 @@ trait Case {
 
     /// A folder for what belongs to the test itself.
     fn folder(&self) -> &Path;
+
+    /// Whether its run starts another program, which is left alone.
+    fn starts_programs(&self) -> bool {
+        false
+    }
 
     /// What stands after the disturbed run, and what an undisturbed one makes of it.
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String>;
@@ -97,7 +104,7 @@ fn disturb_everywhere<C: Case>(what: &str, disturbance: Disturbance, make: impl 
 fn trace(case: &impl Case, disturbed: Option<(&trace::Point, Disturbance)>) -> Trace {
     let arguments = arguments_of(case);
     fs::write(&arguments, case.task().to_string()).unwrap();
-    Trace::of(&arguments, &result_of(case), &case.folder().join("trace"), disturbed)
+    Trace::of(&arguments, &result_of(case), &case.folder().join("trace"), disturbed, case.starts_programs())
 }
 
 fn arguments_of(case: &impl Case) -> PathBuf {

@@ -21,13 +21,17 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Outcome> {
     if options.hand_over.returns_token() {
         job.task.refuse_public_secret()?;
     }
-    let naming = Naming { name: "aap_token", token_type: None, login: None };
+    let naming = Naming { name: "aap_token", ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
     let user = options.user.as_deref().unwrap_or_default();
     let creation = Creation { job, user, place: &place };
     let found = creation.look().await?;
     let (found, done) = match found.plan {
-        Plan::Leave if job.task.check_mode || found.is_settled() => creation.nothing_done(found),
+        Plan::Leave if job.task.check_mode => creation.nothing_done(found),
+        Plan::Leave if found.is_settled() => {
+            place.tidy();
+            creation.nothing_done(found)
+        }
         _ if job.task.check_mode => creation.forecast(found).await?,
         _ => creation.put_right().await?,
     };
@@ -93,8 +97,12 @@ impl Creation<'_> {
         let note = caught_up(holding.note.clone().unwrap_or_default(), holding.token.as_ref());
         let left_behind = note.next.as_deref().filter(|next| is_about(next, holding.left_behind.as_ref())).cloned();
         let left_behind = left_behind.filter(|next| next.object.as_deref() == Some(self.user));
-        let (reason, plan) = self.decide(&holding, &note);
-        let plan = if left_behind.is_some() && plan != Plan::Leave { Plan::Recover } else { plan };
+        let (reason, plan) = match left_behind {
+            // Beside a token that is there, only a run that was forced asks for another.
+            Some(_) if holding.token.is_some() => (Reason::Forced, Plan::Recover),
+            Some(_) => (Reason::Missing, Plan::Recover),
+            None => self.decide(&holding, &note),
+        };
         Ok(Found { token: holding.token, note, left_behind, reason, plan })
     }
 

@@ -67,8 +67,8 @@ impl Revoked {
     fn warn(&self, job: &Job<'_>) {
         if self.refresh > 0 {
             job.task.warn(
-                "The access tokens that belonged to the revoked refresh tokens are revoked with them, and the command does not count them: there are more \
-                 than revoked_access_tokens says.",
+                "The access tokens that belonged to the revoked refresh tokens are revoked with them, and the command does not count them: there may be \
+                 more than revoked_access_tokens says.",
             );
         }
         if self.access > 0 && !job.options.revoke_refresh {

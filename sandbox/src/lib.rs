@@ -29,6 +29,12 @@
 //! sandbox.faults().add(Fault::lost_answer().path("/tokens/").method("POST").times(1));
 //! // … run what is to be tested against gateway.url() with that password, or against sandbox.controller() …
 //! assert_eq!(gateway.live_tokens("ci"), 1);
+//!
+//! let hub = sandbox.hub();
+//! let token = hub.issue_token("build").unwrap_or_default();
+//! sandbox.faults().add(Fault::lost_answer().method("POST").path(hub.token_path()).times(1));
+//! // … run what is to be tested against hub.url() with hub.password("build") …
+//! assert!(!hub.token_works(&token));
 //! # Ok(()) }
 //! ```
 //!
@@ -47,6 +53,7 @@ pub use crate::central::Central;
 pub use crate::certificates::Certificate;
 pub use crate::clock::Clock;
 pub use crate::faults::{Fault, Faults};
+pub use crate::hub::Hub;
 pub use crate::identity_provider::{ExternalToken, IdentityProvider};
 pub use crate::platform::Platform;
 pub use crate::quay::Quay;
@@ -62,6 +69,7 @@ mod clock;
 mod control;
 mod exchange;
 mod faults;
+pub mod hub;
 mod identity_provider;
 mod jwt;
 pub mod platform;
@@ -81,6 +89,7 @@ pub struct Sandbox {
     central: Central,
     gateway: Platform,
     controller: Platform,
+    hub: Hub,
     folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -118,10 +127,24 @@ impl Sandbox {
         let controller =
             Platform::new(platform::Release::Awx24_6_1, shared.clock.clone(), ports.tls_address, ports.plain_address);
         doors.extend(ports.lead_to(Arc::new(controller.clone()), &certificates));
+        let ports = Ports::open(0)?;
+        let hub = Hub::new(ports.tls_address, ports.plain_address);
+        doors.extend(ports.lead_to(Arc::new(hub.clone()), &certificates));
 
         let (stop, stopped) = oneshot::channel();
         let thread = server::spawn(doors, Arc::clone(&shared), stopped).map_err(StartError::Thread)?;
-        Ok(Self { shared, sso, quay, central, gateway, controller, folder, stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            shared,
+            sso,
+            quay,
+            central,
+            gateway,
+            controller,
+            hub,
+            folder,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Red Hat SSO.
@@ -147,6 +170,11 @@ impl Sandbox {
     /// The automation controller, AWX.
     pub fn controller(&self) -> &Platform {
         &self.controller
+    }
+
+    /// Private automation hub.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// The address of Red Hat SSO, without a path: `https://127.0.0.1:PORT`. The control endpoint is `/_sandbox/` there, as

@@ -36,9 +36,9 @@ fn command() -> Command {
         .about("Stand-ins of the peer systems on 127.0.0.1, with a throw-away authority")
         .after_help(
             "The folder gets ca.pem, endpoints.json, offline_token (a first one, of the client cloud-services) and \
-             quay_token (an OAuth access token of alice), rhacs_password (of Central's user admin) and \
-             rhacs_api_token (of its role Admin), gateway_password (of the gateway's user admin) and \
-             gateway_token (of the same, with the scope write); they are removed at the end. \
+             quay_token (an OAuth access token of alice), rhacs_password (of Central's user admin), \
+             rhacs_api_token (of its role Admin), gateway_password (of the gateway's user admin), \
+             gateway_token (of the same, with the scope write) and hub_password (of automation hub's user build); they are removed at the end. \
              One line on standard output says when all is ready.",
         )
         .arg(Arg::new("state").long("state").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)))
@@ -97,6 +97,7 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         "rhacs_endpoint": central.endpoint(),
         "gateway_url": gateway.url(),
         "controller_url": sandbox.controller().url(),
+        "hub_url": sandbox.hub().url(),
     });
 
     // The runtime must exist before the ready line: a signal sent right after it has to be heard.
@@ -113,6 +114,7 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         state.write("rhacs_api_token", 0o600, rhacs_api_token.as_bytes())?;
         state.write("gateway_password", 0o600, gateway.password("admin").as_bytes())?;
         state.write("gateway_token", 0o600, gateway_token.as_bytes())?;
+        state.write("hub_password", 0o600, sandbox.hub().password("build").unwrap_or_default().as_bytes())?;
         let (url, folder) = (sandbox.url(), wanted.folder.display());
         writeln!(std::io::stdout(), "The sandbox is ready at {url} (state in {folder}).")?;
         tokio::select! {
@@ -164,7 +166,7 @@ impl Drop for State<'_> {
     }
 }
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "ca.pem",
     "endpoints.json",
     "offline_token",
@@ -173,5 +175,6 @@ const FILES: [&str; 8] = [
     "rhacs_api_token",
     "gateway_password",
     "gateway_token",
+    "hub_password",
 ];
 const YEAR: i64 = 365 * 24 * 3600;

@@ -113,7 +113,10 @@ impl Platform {
     /// Whether this bearer is let in now, for whatever little. Does not count as a use.
     pub fn token_works(&self, token: &str) -> bool {
         let now = self.now();
-        self.change(|state| state.tokens.iter().any(|known| known.secret == token && !known.is_expired(now)))
+        self.change(|state| {
+            let token = state.tokens.iter().find(|known| known.secret == token);
+            token.is_some_and(|token| state.is_live(token, now))
+        })
     }
 
     /// The records of all tokens that are there, expired ones too, the oldest first.
@@ -124,8 +127,10 @@ impl Platform {
     /// How many tokens of that description are there and not expired.
     pub fn live_tokens(&self, description: &str) -> usize {
         let now = self.now();
-        let is_live = |token: &&Token| token.description == description && !token.is_expired(now);
-        self.change(|state| state.tokens.iter().filter(is_live).count())
+        self.change(|state| {
+            let described = state.tokens.iter().filter(|token| token.description == description);
+            described.filter(|token| state.is_live(token, now)).count()
+        })
     }
 
     /// Deletes a token, as somebody else would. `false`: there is no such token.

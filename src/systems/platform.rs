@@ -270,12 +270,14 @@ impl Platform {
 
     async fn all_pages<T: DeserializeOwned>(&self, first: Url) -> Result<Vec<T>, PlatformError> {
         let (mut all, mut next) = (Vec::new(), Some(first));
-        while let Some(url) = next {
-            let page: Page<T> = self.expect(&self.authorized(Request::get(url))?).await?;
+        while let Some(mut url) = next {
+            let page: Page<T> = self.expect(&self.authorized(Request::get(url.clone()))?).await?;
             all.extend(page.results);
-            // The link has a path and no host.
-            next = page.next.filter(|link| link.starts_with('/')).and_then(|link| self.base.join(&link).ok());
-            next = next.filter(|next| next.origin() == self.base.origin());
+            // The link's path may be that of another door to the same server, so its query alone is taken.
+            next = page.next.and_then(|link| self.base.join(&link).ok()).map(|link| {
+                url.set_query(link.query());
+                url
+            });
         }
         Ok(all)
     }

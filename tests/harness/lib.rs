@@ -1,10 +1,13 @@
 //! What behaviour tests share.
 
 pub mod executable;
+pub mod galaxy_ng;
 pub mod gateway;
 pub mod gateway_site;
+pub mod hub;
 pub mod installed;
 pub mod keycloak;
+pub mod manage;
 pub mod quay;
 pub mod rhacs;
 pub mod scene;

@@ -1,6 +1,6 @@
 //! A run under strace, which sees its system calls, and kills it before one of them or lets one fail.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
@@ -38,19 +38,30 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Runs the task in a file of arguments.
-    pub fn of(arguments: &Path, result: &Path, log: &Path, disturbed: Option<(&Point, Disturbance)>) -> Self {
+    /// Runs the task in a file of arguments. Other programs that the run starts are not watched.
+    pub fn of(
+        arguments: &Path,
+        result: &Path,
+        log: &Path,
+        disturbed: Option<(&Point, Disturbance)>,
+        starts_programs: bool,
+    ) -> Self {
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-y", "-s", "0", "-e", "signal=none"]);
+        // A run that stops at the disturbed call only is quicker. A signal would not be delivered then.
+        match (starts_programs, disturbed) {
+            (true, _) => command.args(["-b", "execve"]),
+            (false, Some((_, Disturbance::Failure))) => command.arg("--seccomp-bpf"),
+            (false, _) => &mut command,
+        };
         match disturbed {
             None => command.args(["-e", &format!("trace={CALLS}")]),
             Some((Point { call, nth }, Disturbance::Kill)) => {
                 command.args(["-e", &format!("trace={call},{WRITES}")]);
                 command.args(["-e", &format!("inject={call}:signal=SIGKILL:when={nth}")])
             }
-            // A run that stops at this call only is quicker. A signal would not be delivered then.
             Some((Point { call, nth }, Disturbance::Failure)) => {
-                command.args(["--seccomp-bpf", "-e", &format!("trace={call},{WRITES}")]);
+                command.args(["-e", &format!("trace={call},{WRITES}")]);
                 command.args(["-e", &format!("inject={call}:error=EIO:when={nth}")])
             }
         };
@@ -90,16 +101,20 @@ impl Trace {
     /// Every call after the arguments were read that can be told from its neighbours. To be killed before a call that changes nothing outside is to be
     /// killed before the next one; to fail is another matter.
     pub fn points(&self, arguments: &Path, disturbance: Disturbance) -> Vec<Point> {
-        let mut counts: HashMap<&str, usize> = HashMap::new();
+        // As strace counts them: those of each thread by themselves.
+        let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut known = HashSet::new();
         let mut points = Vec::new();
         let arguments = arguments.to_str().unwrap();
         let mut begun = false;
         for (call, line) in self.lines.iter().filter_map(|line| Some((name(line)?, line))) {
-            let nth = counts.entry(call).and_modify(|count| *count += 1).or_insert(1);
+            let thread = line.split(' ').next().unwrap_or_default();
+            let nth = *counts.entry((thread, call)).and_modify(|count| *count += 1).or_insert(1);
             begun = begun || line.contains(arguments) && !line.contains("execve(");
             let is_harmless = HARMLESS.contains(&call) || (disturbance == Disturbance::Kill && only_reads(call, line));
-            if begun && !is_harmless {
-                points.push(Point { call: call.to_owned(), nth: *nth });
+            let is_known = !known.insert((call, nth));
+            if begun && !is_harmless && !is_known {
+                points.push(Point { call: call.to_owned(), nth });
             }
         }
         points

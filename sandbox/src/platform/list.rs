@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::answers::{self, detail};
 use super::api::Call;
 use super::filters::{self, Listed};
+use super::flavour::Release;
 use super::state::State;
 use crate::exchange::Answer;
 
@@ -20,7 +21,8 @@ pub(crate) fn page<T: Listed>(
     if let Some(words) = query.value("search").filter(|_| state.release.is_controller()) {
         rows.retain(|row| T::is_found(row, words));
     }
-    filters::sort(state, &mut rows, query.value("order_by").unwrap_or("id"))?;
+    let order = query.value("order_by").or_else(|| query.value("order"));
+    filters::sort(state, &mut rows, order.unwrap_or("id"))?;
 
     let default = state.release.page_size();
     let size = match query.value("page_size").map(str::parse::<i64>) {
@@ -29,18 +31,20 @@ pub(crate) fn page<T: Listed>(
         Some(Err(_)) if state.release.is_controller() && rows.len() > default => return Err(answers::server_error()),
         _ => default,
     };
-    let last = rows.len().div_ceil(size).max(1);
+    // Who does not want the count gets the first page, and no other.
+    let is_counted = query.value("count_disabled").is_none();
+    let last = if is_counted { rows.len().div_ceil(size).max(1) } else { 1 };
     let number = match query.value("page") {
         None => 1,
         Some("last") => last,
         Some(text) => text.parse().ok().filter(|number| (1..=last).contains(number)).ok_or_else(invalid_page)?,
     };
     let results: Vec<_> = rows.iter().skip((number - 1) * size).take(size).map(|row| show(row)).collect();
-    if query.value("count_disabled").is_some_and(|value| ["1", "true", "True"].contains(&value)) {
+    if !is_counted {
         return Ok(Answer::json(200, &json!({ "results": results })));
     }
-    let next = (number < last).then(|| query.link(call, number + 1));
-    let previous = (number > 1).then(|| query.link(call, number - 1));
+    let next = (number < last).then(|| query.link(state.release, call, number + 1, size));
+    let previous = (number > 1).then(|| query.link(state.release, call, number - 1, size));
     let page = json!({ "count": rows.len(), "next": next, "previous": previous, "results": results });
     Ok(Answer::json(200, &page))
 }
@@ -67,19 +71,24 @@ impl Query {
         self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Another page of the same list. The first has no number, and the names are sorted.
-    fn link(&self, call: &Call<'_>, number: usize) -> String {
-        let mut pairs: Vec<_> = self.pairs.iter().filter(|(name, _)| name != "page").cloned().collect();
-        if number > 1 {
-            pairs.push(("page".to_owned(), number.to_string()));
+    /// Another page of the same list, the names of the query sorted. The gateway always says how long a page is, the
+    /// controller only if that is less than was asked for.
+    fn link(&self, release: Release, call: &Call<'_>, number: usize, size: usize) -> String {
+        let asked = self.value("page_size").and_then(|text| text.parse::<usize>().ok());
+        let says_size = !release.is_controller() || asked.is_some_and(|asked| asked > MOST);
+        let is_kept = |name: &str| name != "page" && !(says_size && name == "page_size");
+        let mut pairs: Vec<_> = self.pairs.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
+        pairs.push(("page".to_owned(), number.to_string()));
+        if says_size {
+            pairs.push(("page_size".to_owned(), size.to_string()));
         }
-        pairs.sort();
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        if query.is_empty() { call.path.to_owned() } else { format!("{}?{query}", call.path) }
+        format!("{}?{query}", call.path)
     }
 }
 
-/// For whatever has no columns worth a filter of its own.
+/// A page with one row.
 pub(crate) fn single(row: Value) -> Answer {
     let mut page = Map::new();
     page.insert("count".to_owned(), json!(1));
@@ -90,4 +99,17 @@ pub(crate) fn single(row: Value) -> Answer {
 }
 
 const MOST: usize = 200;
-const RESERVED: [&str; 7] = ["page", "page_size", "order_by", "order", "search", "count_disabled", "format"];
+const RESERVED: [&str; 12] = [
+    "page",
+    "page_size",
+    "format",
+    "order",
+    "order_by",
+    "search",
+    "type",
+    "host_filter",
+    "count_disabled",
+    "no_truncate",
+    "limit",
+    "validate",
+];

@@ -206,6 +206,11 @@ impl State {
         self.tokens.iter_mut().find(|token| token.id == id)
     }
 
+    /// A token dies with its user, too.
+    pub(crate) fn is_live(&self, token: &Token, now: i64) -> bool {
+        !token.is_expired(now) && self.user(token.user).is_some()
+    }
+
     /// The refresh token that belongs to an access token.
     pub(crate) fn refresh_of(&self, token: i64) -> Option<&RefreshToken> {
         self.refresh_tokens.iter().find(|refresh| refresh.token == Some(token) && !refresh.is_revoked)

@@ -8,7 +8,7 @@ use super::api::{Call, View};
 use super::fields;
 use super::flavour::Release;
 use super::state::{State, Token, Wanted};
-use super::{list, rows};
+use super::{list, rows, time};
 use crate::exchange::Answer;
 
 /// `POST tokens/`, and what the controller has beside it. Whatever the path says, the token is the caller's own.
@@ -202,27 +202,31 @@ fn scope(release: Release, fields: &Map<String, Value>) -> Result<Option<String>
         _ => fields::text(fields, "scope")?,
     };
     let Some(text) = text else { return Ok(None) };
-    let words: Vec<_> = text.split_whitespace().collect();
-    let unknown = words.iter().find(|word| !allowed.contains(word));
-    let is_repeated = words.iter().enumerate().any(|(index, word)| words[..index].contains(word));
     if release.is_controller() {
-        return if words.is_empty() || unknown.is_some() || is_repeated { Err(not_simple()) } else { Ok(Some(text)) };
+        let words: Vec<_> = text.split_whitespace().collect();
+        let is_good = !words.is_empty() && !is_repeated(&words) && words.iter().all(|word| allowed.contains(word));
+        return if is_good { Ok(Some(text)) } else { Err(not_simple()) };
     }
-    match unknown {
-        _ if words.is_empty() => Err(fields::BLANK.to_owned()),
+    let words: Vec<_> = text.split(' ').collect();
+    match words.iter().find(|word| !allowed.contains(word)) {
+        _ if text.is_empty() => Err(fields::BLANK.to_owned()),
         Some(word) => Err(format!("Invalid scope: {word}. Must be one of: {}", allowed.join(", "))),
-        None if is_repeated => Err(not_simple()),
+        None if is_repeated(&words) => Err(not_simple()),
         None => Ok(Some(text)),
     }
 }
 
-/// For the control endpoint and whoever needs a row without a caller.
+fn is_repeated(words: &[&str]) -> bool {
+    words.iter().enumerate().any(|(index, word)| words[..index].contains(word))
+}
+
+/// What the control endpoint tells of a token.
 pub(crate) fn shown(state: &State, token: &Token) -> Value {
     let record = state.record(token);
     json!({
         "id": record.id, "description": record.description, "scope": record.scope, "user": record.username,
-        "application": record.application, "expires": super::time::text(token.expires),
-        "last_used": token.last_used.map(super::time::text), "told": record.told,
+        "application": record.application, "expires": time::text(token.expires),
+        "last_used": token.last_used.map(time::text), "told": record.told,
     })
 }
 

@@ -19,6 +19,20 @@ mod faults;
 #[cfg(test)]
 mod lives;
 #[cfg(test)]
+mod platform;
+#[cfg(test)]
+mod platform_access;
+#[cfg(test)]
+mod platform_controller;
+#[cfg(test)]
+mod platform_lists;
+#[cfg(test)]
+mod platform_lives;
+#[cfg(test)]
+mod platform_oauth;
+#[cfg(test)]
+mod platform_tokens;
+#[cfg(test)]
 mod quay;
 #[cfg(test)]
 mod quay_faults;

@@ -1,4 +1,5 @@
-//! What the modules take for granted about a platform gateway, asked of a real one, release by release; and the modules there.
+//! What the modules take for granted about a platform gateway, asked of a real one, release by release; and the modules there. The sandbox's
+//! stand-in is held to the same answers.
 //!
 //! Tests share a gateway, so each has users of its own; what hits every user's tokens gets a gateway of its own.
 
@@ -22,8 +23,9 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokensmith_sandbox::platform::Release;
 use tokensmith_tests::executable::{self, Run};
-use tokensmith_tests::gateway_site::{GatewaySite, password};
+use tokensmith_tests::gateway_site::GatewaySite;
 
 /// Plays the same to every release.
 fn on_every_release(play: impl Fn(&GatewaySite, &str) -> Result<()>) -> Result<()> {
@@ -32,6 +34,16 @@ fn on_every_release(play: impl Fn(&GatewaySite, &str) -> Result<()>) -> Result<(
         play(site, release).with_context(|| format!("on release {release}"))?;
     }
     Ok(())
+}
+
+/// Plays the same to every release and to the sandbox's stand-in of it, which need no real gateway.
+fn on_every_release_and_its_stand_in(play: impl Fn(&GatewaySite, &str) -> Result<()>) -> Result<()> {
+    let stand_ins = [Release::Dab2025_5_8, Release::Dab2026_3_19, Release::Dab2026_6_2];
+    for (name, release) in GatewaySite::RELEASES.into_iter().zip(stand_ins) {
+        let site = GatewaySite::stand_in(release)?;
+        play(&site, name).with_context(|| format!("on the stand-in of release {name}"))?;
+    }
+    on_every_release(play)
 }
 
 /// What a gateway stores of a token.
@@ -55,7 +67,7 @@ impl<'s> Tasks<'s> {
     }
 
     fn of(site: &'s GatewaySite, user: &str) -> Result<Self> {
-        let secrets = RefCell::new(vec![password(user)]);
+        let secrets = RefCell::new(vec![site.password(user)]);
         Ok(Self { site, user: user.to_owned(), folder: tempfile::tempdir()?, secrets })
     }
 
@@ -75,7 +87,7 @@ impl<'s> Tasks<'s> {
         let all = json!({
             "gateway_hostname": self.site.url(),
             "gateway_username": self.user,
-            "gateway_password": password(&self.user),
+            "gateway_password": self.site.password(&self.user),
             "use_proxy": false,
             "description": self.user,
         });

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use tokensmith_tests::gateway_site::{GatewaySite, password};
+use tokensmith_tests::gateway_site::GatewaySite;
 
 use super::Tasks;
 
@@ -45,7 +45,7 @@ fn refusals_name_the_user_and_the_cause() -> Result<()> {
     let tasks = Tasks::new(site, "refusals")?;
     let capital = tasks.user.to_uppercase();
     let cases = [
-        ("create_oauth2_token", "external", "belongs to the external authentication provider Company Directory"),
+        ("create_oauth2_token", "erin", "belongs to the external authentication provider Corporate Keycloak"),
         ("create_oauth2_token", "nobody", "there is no user nobody"),
         ("create_oauth2_token", &capital, "there is no user REFUSALS"),
         ("create_oauth2_token", "", "user is empty"),
@@ -82,9 +82,9 @@ fn the_tokens_of_one_user_are_revoked_and_the_refresh_tokens_with_them() -> Resu
     let Some(site) = GatewaySite::shared()? else { return Ok(()) };
     let tasks = Tasks::new(site, "leaver")?;
     let spared = site.issue(&site.make_user("stayer")?, &json!({}))?["token"].as_str().context("a token")?.to_owned();
-    let client = site.find("applications", "name", "Pipeline")?["client_id"].as_str().context("a client")?.to_owned();
-    let client = (client.as_str(), "Pipeline-test-only");
-    let right = password(&tasks.user);
+    let (id, secret) = site.client()?;
+    let client = (id.as_str(), secret.as_str());
+    let right = site.password(&tasks.user);
     let form = [("grant_type", "password"), ("username", tasks.user.as_str()), ("password", &right)];
     let pair = site.oauth("token", client, &form)?.expect(201)?;
     let personal = site.issue(&tasks.user, &json!({}))?;

@@ -18,14 +18,14 @@ fn two_personal_tokens_an_ambiguous_application_and_a_token_deleted_by_its_value
         let second = wish(json!({ "scope": ["write"], "description": "parity, the second" }))?.succeeded();
         assert!(first.changed() && second.changed() && first.result["id"] != second.result["id"]);
         assert!(site.works(first.text("token"))? && site.works(second.text("token"))?);
-        let refused = wish(json!({ "application": "Dashboard" }))?;
+        let refused = wish(json!({ "application": "ci" }))?;
         assert!(refused.failed() && refused.message().contains("nothing says which is meant"), "{refused}");
         let refused = wish(json!({ "application": "Nowhere" }))?;
         assert!(refused.failed() && refused.message().contains("there is no application Nowhere"), "{refused}");
-        let third = wish(json!({ "application": "Dashboard", "organization": "Other" }))?.succeeded();
+        let third = wish(json!({ "application": "ci", "organization": "Engineering" }))?.succeeded();
         assert!(site.works(third.text("token"))?);
         assert_eq!(third.text("refresh_token").len(), 30);
-        let organization = site.find("organizations", "name", "Other")?["id"].clone();
+        let organization = site.find("organizations", "name", "Engineering")?["id"].clone();
         let application = site.get(Caller::User("admin"), &format!("applications/{}/", third.result["application"]))?;
         assert_eq!(application.expect(200)?["organization"], organization);
         // As returned, and alone.
@@ -180,7 +180,7 @@ fn a_token_of_an_application_is_kept_in_a_file_too() -> Result<()> {
     on_every_release(|site, release| {
         let tasks = Tasks::of(site, "admin")?;
         let options = json!({
-            "dest": tasks.path("token"), "application": "Pipeline", "description": format!("application's on {release}"),
+            "dest": tasks.path("token"), "application": "deploy", "description": format!("application's on {release}"),
         });
         let first = tasks.gateway_token(options.clone())?.succeeded();
         let old = tasks.token_in("token")?;
@@ -245,9 +245,9 @@ fn what_the_gateway_refuses_is_told_with_its_cause() -> Result<()> {
             (acting(&json!("thisIsNotATokenOfAnybodyAtAll1")), "is not known here"),
             (acting(&expired), "has ended"),
             (acting(&read), "its scope is too small"),
-            (json!({ "application": "Pipeline" }), "tokens of applications need an administrator"),
+            (json!({ "application": "deploy" }), "tokens of applications need an administrator"),
             (
-                json!({ "gateway_username": "external", "gateway_password": "external-test-only" }),
+                json!({ "gateway_username": "erin", "gateway_password": "erin-test-only" }),
                 "comes from an external identity provider",
             ),
             (json!({ "api": "controller" }), "there is no such API at this address"),

@@ -122,6 +122,24 @@ fn revoke_with_all_takes_refresh_tokens_and_their_access_tokens_with_them() -> R
 }
 
 #[test]
+fn revoke_without_all_leaves_a_refresh_token_that_breaks_the_server() -> Result<()> {
+    let Some(site) = GatewaySite::shared()? else { return Ok(()) };
+    let user = site.make_user("plain")?;
+    let (id, secret) = site.client()?;
+    let client = (id.as_str(), secret.as_str());
+    let right = site.password(&user);
+    let form = [("grant_type", "password"), ("username", user.as_str()), ("password", &right)];
+    let pair = site.oauth("token", client, &form)?.expect(201)?;
+    let refresh = pair["refresh_token"].as_str().context("a refresh token")?;
+    run(site, &["revoke_oauth2_tokens", "--user", &user], 0)?;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    assert_eq!(site.oauth("token", client, &form)?.status, 500);
+    run(site, &["revoke_oauth2_tokens", "--all", "--user", &user], 0)?;
+    assert_eq!(site.oauth("token", client, &form)?.expect(400)?["error"], "invalid_grant");
+    Ok(())
+}
+
+#[test]
 fn revoke_with_an_empty_user_takes_everybodys_tokens_without_a_question() -> Result<()> {
     let Some(site) = own_site()? else { return Ok(()) };
     let tokens = [value(&site.issue("alice", &json!({}))?)?, value(&site.issue("bob", &json!({}))?)?];

@@ -116,7 +116,8 @@ start_server() {
 
 stop_server() {
   [ -n "$server_pid" ] || return 0
-  kill -TERM -- "-$server_pid" 2>/dev/null || return 0
+  # At once: on TERM it waits for clients that keep their connections.
+  kill -QUIT -- "-$server_pid" 2>/dev/null || return 0
   for _ in $(seq 50); do
     kill -0 -- "-$server_pid" 2>/dev/null || return 0
     sleep 0.1

@@ -36,9 +36,9 @@ fn create_prints_the_token_alone_and_its_errors_name_the_user() -> Result<()> {
             (vec!["--user", &capital], 1, "CommandError: The user does not exist."),
             (vec!["admin"], 2, "aap-gateway-manage create_oauth2_token: error: unrecognized arguments: admin"),
             (
-                vec!["--user", "external"],
+                vec!["--user", "erin"],
                 1,
-                "PermissionDenied: (access_denied) OAuth2 Tokens cannot be created by users associated with an external authentication provider (Company Directory)",
+                "PermissionDenied: (access_denied) OAuth2 Tokens cannot be created by users associated with an external authentication provider (Corporate Keycloak)",
             ),
         ];
         for (arguments, status, sentence) in cases {
@@ -101,9 +101,9 @@ fn revoke_takes_one_users_tokens_and_prints_their_stored_form() -> Result<()> {
 fn revoke_with_all_takes_refresh_tokens_and_their_access_tokens_with_them() -> Result<()> {
     let Some(site) = GatewaySite::shared()? else { return Ok(()) };
     let user = site.make_user("all")?;
-    let client = site.find("applications", "name", "Pipeline")?["client_id"].as_str().context("a client")?.to_owned();
-    let client = (client.as_str(), "Pipeline-test-only");
-    let right = tokensmith_tests::gateway_site::password(&user);
+    let (id, secret) = site.client()?;
+    let client = (id.as_str(), secret.as_str());
+    let right = site.password(&user);
     let form = [("grant_type", "password"), ("username", user.as_str()), ("password", &right)];
     let pair = site.oauth("token", client, &form)?.expect(201)?;
     let personal = value(&site.issue(&user, &json!({}))?)?;
@@ -118,6 +118,24 @@ fn revoke_with_all_takes_refresh_tokens_and_their_access_tokens_with_them() -> R
     assert!(!site.works(pair["access_token"].as_str().context("an access token")?)? && !site.works(&personal)?);
     let again = site.oauth("token", client, &[("grant_type", "refresh_token"), ("refresh_token", refresh)])?;
     assert_eq!(again.expect(400)?["error"], "invalid_grant");
+    Ok(())
+}
+
+#[test]
+fn revoke_without_all_leaves_a_refresh_token_that_breaks_the_server() -> Result<()> {
+    let Some(site) = GatewaySite::shared()? else { return Ok(()) };
+    let user = site.make_user("plain")?;
+    let (id, secret) = site.client()?;
+    let client = (id.as_str(), secret.as_str());
+    let right = site.password(&user);
+    let form = [("grant_type", "password"), ("username", user.as_str()), ("password", &right)];
+    let pair = site.oauth("token", client, &form)?.expect(201)?;
+    let refresh = pair["refresh_token"].as_str().context("a refresh token")?;
+    run(site, &["revoke_oauth2_tokens", "--user", &user], 0)?;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    assert_eq!(site.oauth("token", client, &form)?.status, 500);
+    run(site, &["revoke_oauth2_tokens", "--all", "--user", &user], 0)?;
+    assert_eq!(site.oauth("token", client, &form)?.expect(400)?["error"], "invalid_grant");
     Ok(())
 }
 
@@ -166,7 +184,7 @@ fn cleartokens_is_silent_and_cleanup_tokens_counts_on_standard_error() -> Result
 #[test]
 fn an_expired_token_of_an_application_stays_until_its_refresh_token_ages_out() -> Result<()> {
     let Some(site) = own_site()? else { return Ok(()) };
-    let application = site.find("applications", "name", "Pipeline")?;
+    let application = site.find("applications", "name", "deploy")?;
     site.issue_ending_in("admin", &json!({ "application": application["id"] }), -100)?;
     run(&site, &["cleartokens"], 0)?;
     assert_eq!(site.rows("admin")?.len(), 1);

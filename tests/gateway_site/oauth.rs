@@ -1,14 +1,14 @@
 //! The OAuth2 endpoints, which serve application tokens.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
-use tokensmith_tests::gateway_site::{Answer, Caller, GatewaySite, REFRESH_LIFE, password};
+use tokensmith_tests::gateway_site::{Answer, Caller, GatewaySite, REFRESH_LIFE};
 
-use super::{on_every_release, stored_form};
+use super::{on_every_release_and_its_stand_in, stored_form};
 
 #[test]
 fn a_refresh_token_works_once_and_takes_the_old_pair_with_it() -> Result<()> {
-    on_every_release(|site, _| {
+    on_every_release_and_its_stand_in(|site, _| {
         let client = Client::new(site)?;
         let user = site.make_user("refresh")?;
         let first = client.log_in(&user)?;
@@ -24,13 +24,13 @@ fn a_refresh_token_works_once_and_takes_the_old_pair_with_it() -> Result<()> {
 
 #[test]
 fn the_password_grant_is_answered_with_201_and_its_refusals_with_their_names() -> Result<()> {
-    on_every_release(|site, _| {
+    on_every_release_and_its_stand_in(|site, _| {
         let client = Client::new(site)?;
         let user = site.make_user("grant")?;
         let answer = client.log_in(&user)?;
         assert_eq!((&answer["token_type"], &answer["scope"]), (&json!("Bearer"), &json!("read write")));
         assert!(answer["expires_in"].is_number());
-        let right = password(&user);
+        let right = site.password(&user);
         let stranger = Client { id: "nobody".into(), ..Client::new(site)? };
         let cases = [
             (
@@ -57,7 +57,7 @@ fn the_password_grant_is_answered_with_201_and_its_refusals_with_their_names() -
 
 #[test]
 fn a_refresh_token_whose_access_token_is_gone_breaks_the_server() -> Result<()> {
-    on_every_release(|site, _| {
+    on_every_release_and_its_stand_in(|site, _| {
         let client = Client::new(site)?;
         let user = site.make_user("broken")?;
         let pair = client.log_in(&user)?;
@@ -71,7 +71,7 @@ fn a_refresh_token_whose_access_token_is_gone_breaks_the_server() -> Result<()> 
 
 #[test]
 fn revoke_token_says_yes_and_does_nothing_unless_it_is_given_the_stored_form() -> Result<()> {
-    on_every_release(|site, _| {
+    on_every_release_and_its_stand_in(|site, _| {
         let client = Client::new(site)?;
         let pair = client.log_in(&site.make_user("silent")?)?;
         let (access, refresh) = (text(&pair, "access_token"), text(&pair, "refresh_token"));
@@ -101,29 +101,31 @@ fn a_refresh_token_past_its_time_is_refused_in_plain_words() -> Result<()> {
 
 #[test]
 fn a_user_of_an_identity_provider_gets_no_token_by_a_grant() -> Result<()> {
-    on_every_release(|site, _| {
-        let form = [("grant_type", "password"), ("username", "external"), ("password", "external-test-only")];
+    on_every_release_and_its_stand_in(|site, _| {
+        let form = [("grant_type", "password"), ("username", "erin"), ("password", &site.password("erin"))];
         let answer = Client::new(site)?.grant(&form)?;
         assert_eq!(answer.status, 403);
-        assert!(answer.text.contains("external authentication provider (Company Directory)"), "{}", answer.text);
+        assert!(answer.text.contains("external authentication provider (Corporate Keycloak)"), "{}", answer.text);
         Ok(())
     })
 }
 
-/// The application `Pipeline`.
+/// The application `deploy`.
 struct Client<'s> {
     site: &'s GatewaySite,
     id: String,
+    secret: String,
 }
 
 impl<'s> Client<'s> {
     fn new(site: &'s GatewaySite) -> Result<Self> {
-        let application = site.find("applications", "name", "Pipeline")?;
-        Ok(Self { site, id: application["client_id"].as_str().context("a client id")?.to_owned() })
+        let (id, secret) = site.client()?;
+        Ok(Self { site, id, secret })
     }
 
     fn log_in(&self, user: &str) -> Result<Value> {
-        self.grant(&[("grant_type", "password"), ("username", user), ("password", &password(user))])?.expect(201)
+        self.grant(&[("grant_type", "password"), ("username", user), ("password", &self.site.password(user))])?
+            .expect(201)
     }
 
     fn refresh(&self, token: &str) -> Result<Answer> {
@@ -131,16 +133,14 @@ impl<'s> Client<'s> {
     }
 
     fn grant(&self, form: &[(&str, &str)]) -> Result<Answer> {
-        self.site.oauth("token", (&self.id, SECRET), form)
+        self.site.oauth("token", (&self.id, &self.secret), form)
     }
 
     fn revoke(&self, form: &[(&str, &str)]) -> Result<Answer> {
-        self.site.oauth("revoke_token", (&self.id, SECRET), form)
+        self.site.oauth("revoke_token", (&self.id, &self.secret), form)
     }
 }
 
 fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value[field].as_str().unwrap_or_else(|| panic!("there is no {field} in {value}"))
 }
-
-const SECRET: &str = "Pipeline-test-only";

@@ -5,7 +5,7 @@ from ansible_base.oauth2_provider.models import OAuth2Application
 from gateway.models import Organization, User
 
 User.objects.create(username='_system')
-for name in ('admin', 'alice', 'bob', '12345', 'auditor', 'external'):
+for name in ('admin', 'alice', 'bob', '12345', 'auditor', 'erin'):
     User.objects.create_user(
         name,
         password=f'{name}-test-only',
@@ -14,11 +14,11 @@ for name in ('admin', 'alice', 'bob', '12345', 'auditor', 'external'):
     )
 
 directory = Authenticator.objects.create(
-    name='Company Directory', enabled=True, type='ansible_base.authentication.authenticator_plugins.keycloak')
-AuthenticatorUser.objects.create(user=User.objects.get(username='external'), provider=directory, uid='external')
+    name='Corporate Keycloak', enabled=True, type='ansible_base.authentication.authenticator_plugins.keycloak')
+AuthenticatorUser.objects.create(user=User.objects.get(username='erin'), provider=directory, uid='erin')
 
 # Two organizations have an application of the same name.
-for organization, name in (('Default', 'Pipeline'), ('Default', 'Dashboard'), ('Other', 'Dashboard')):
+for organization, name in (('Default', 'ci'), ('Engineering', 'ci'), ('Default', 'deploy')):
     OAuth2Application.objects.create(
         name=name,
         organization=Organization.objects.get_or_create(name=organization)[0],

@@ -1,4 +1,5 @@
 //! A real platform gateway on loopback, as far as tokens go: a copy of the template that `scripts/gateway-site.sh` makes.
+//! The sandbox's stand-in can take its part, so that both are held to the same.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -13,22 +14,29 @@ use anyhow::{Context, Result, anyhow, bail};
 use reqwest::Method;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
+use tokensmith_sandbox::Sandbox;
+use tokensmith_sandbox::platform::Release;
 
 use crate::keycloak::{FormBody, is_set, wait};
 
-/// A running gateway over plain http. It ends with the process that started it, or when dropped.
+/// A running gateway over plain http, or the sandbox's stand-in. It ends with the process that started it, or when dropped.
 ///
-/// Everybody's password is [`password`]. There are the superuser `admin`, the ordinary users `alice`, `bob` and `12345`,
-/// the platform auditor `auditor`, and `external`, who belongs to the identity provider `Company Directory`; the
-/// organizations `Default` and `Other`; the application `Pipeline` in the first, `Dashboard` in both.
+/// There are the superuser `admin`, the ordinary users `alice`, `bob` and (on the real one) `12345`, the platform auditor
+/// `auditor`, and `erin`, who belongs to the identity provider `Corporate Keycloak`; the organizations `Default` and
+/// `Engineering`; the application `ci` in both and `deploy` in the first.
 #[derive(Debug)]
 pub struct GatewaySite {
-    process: Child,
+    kind: Kind,
     url: String,
-    folder: PathBuf,
-    python: PathBuf,
     http: Client,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Real { process: Child, folder: PathBuf, python: PathBuf },
+    StandIn(Box<Sandbox>),
 }
 
 impl GatewaySite {
@@ -56,6 +64,14 @@ impl GatewaySite {
         started.clone().map_err(|error| anyhow!("{error}"))
     }
 
+    /// The sandbox's stand-in of that release. It has no management command.
+    pub fn stand_in(release: Release) -> Result<Self> {
+        let sandbox = Box::new(Sandbox::start()?);
+        sandbox.gateway().change(|state| state.release = release);
+        let url = sandbox.gateway().plain_url();
+        Ok(Self { kind: Kind::StandIn(sandbox), url, http: client()? })
+    }
+
     /// A gateway of one's own, with these variables in its environment; `None` as for [`GatewaySite::shared`].
     pub fn start(release: &str, environment: &[(&str, &str)]) -> Result<Option<Self>> {
         let Some(template) = template()? else { return Ok(None) };
@@ -69,9 +85,38 @@ impl GatewaySite {
         &self.url
     }
 
+    /// Whether it is the real one.
+    pub fn is_real(&self) -> bool {
+        matches!(self.kind, Kind::Real { .. })
+    }
+
+    /// The password of a user.
+    pub fn password(&self, user: &str) -> String {
+        match &self.kind {
+            Kind::Real { .. } => format!("{user}-test-only"),
+            Kind::StandIn(sandbox) => sandbox.gateway().password(user),
+        }
+    }
+
+    /// Id and secret of the application `deploy`.
+    pub fn client(&self) -> Result<(String, String)> {
+        let application = self.find("applications", "name", "deploy")?;
+        let secret = match &self.kind {
+            Kind::Real { .. } => Some("deploy-test-only".to_owned()),
+            Kind::StandIn(sandbox) => {
+                application["id"].as_i64().and_then(|id| sandbox.gateway().client(id)).map(|(_, secret)| secret)
+            }
+        };
+        let id = application["client_id"].as_str().map(str::to_owned);
+        id.zip(secret).context("the application deploy has no client id or no secret")
+    }
+
     /// `aap-gateway-manage` of this gateway.
     pub fn manage_executable(&self) -> PathBuf {
-        self.folder.join("aap-gateway-manage")
+        match &self.kind {
+            Kind::Real { folder, .. } => folder.join("aap-gateway-manage"),
+            Kind::StandIn(_) => "the-stand-in-has-no-command".into(),
+        }
     }
 
     /// Runs the management command.
@@ -90,8 +135,11 @@ impl GatewaySite {
     pub fn make_user(&self, word: &str) -> Result<String> {
         static COUNTER: AtomicUsize = AtomicUsize::new(1);
         let name = format!("{word}-{}", COUNTER.fetch_add(1, Ordering::Relaxed));
-        let user = json!({ "username": name, "password": password(&name) });
-        self.post(Caller::User("admin"), "users/", &user)?.expect(201)?;
+        let password = self.password(&name);
+        if self.is_real() {
+            let user = json!({ "username": name, "password": password });
+            self.post(Caller::User("admin"), "users/", &user)?.expect(201)?;
+        }
         Ok(name)
     }
 
@@ -103,8 +151,19 @@ impl GatewaySite {
     /// Issues a token that ends so many seconds from now, or ended before now; the answer has its value.
     pub fn issue_ending_in(&self, user: &str, body: &Value, seconds: i64) -> Result<Value> {
         let row = self.issue(user, body)?;
-        self.change_time(&row["id"], "expires", &format!("datetime('now', '{seconds} seconds')"))?;
+        self.end_in(&row["id"], seconds)?;
         Ok(row)
+    }
+
+    /// Lets a token end so many seconds from now, or before now.
+    pub fn end_in(&self, id: &Value, seconds: i64) -> Result<()> {
+        match &self.kind {
+            Kind::Real { .. } => self.change_time(id, "expires", &format!("datetime('now', '{seconds} seconds')")),
+            Kind::StandIn(sandbox) => {
+                let is_there = id.as_i64().is_some_and(|id| sandbox.gateway().expire_in(id, seconds));
+                if is_there { Ok(()) } else { bail!("There is no token {id}.") }
+            }
+        }
     }
 
     /// Makes a token older than it is.
@@ -153,7 +212,7 @@ impl GatewaySite {
         let mut request = self.http.request(method, format!("{}/api/gateway/v1/{path}", self.url));
         request = match caller {
             Caller::Nobody => request,
-            Caller::User(user) => request.basic_auth(user, Some(password(user))),
+            Caller::User(user) => request.basic_auth(user, Some(self.password(user))),
             Caller::Password(user, password) => request.basic_auth(user, Some(password)),
             Caller::Token(token) => request.bearer_auth(token),
             Caller::Authorization(value) => request.header("Authorization", value),
@@ -173,9 +232,10 @@ impl GatewaySite {
     /// Behind the gateway's back: no interface of it sets times, and waiting for them proves nothing.
     fn change_time(&self, id: &Value, column: &str, time: &str) -> Result<()> {
         let statement = format!("UPDATE dab_oauth2_provider_oauth2accesstoken SET {column} = {time} WHERE id = {id}");
-        let changed = Command::new(&self.python)
+        let Kind::Real { folder, python, .. } = &self.kind else { bail!("The stand-in has no database.") };
+        let changed = Command::new(python)
             .args(["-c", CHANGE_ONE_ROW])
-            .args([self.folder.join("database.sqlite3").as_os_str(), statement.as_ref()])
+            .args([folder.join("database.sqlite3").as_os_str(), statement.as_ref()])
             .status()?;
         if !changed.success() {
             bail!("The token {id} could not be changed in the database.");
@@ -196,16 +256,11 @@ impl GatewaySite {
             .stdout(Stdio::null())
             .spawn()
             .context("bash could not be started")?;
-        // An error means that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .build()?;
+        let http = client()?;
         let url = format!("http://127.0.0.1:{port}");
         let started = wait_until_ready(&mut process, &http, &url);
-        let site = Self { process, url, folder, python: template.join("venv/bin/python"), http };
+        let kind = Kind::Real { process, folder, python: template.join("venv/bin/python") };
+        let site = Self { kind, url, http };
         started.map(|()| site)
     }
 }
@@ -213,10 +268,11 @@ impl GatewaySite {
 /// The end of its standard input stops the server; the script waits for that and takes the copy away.
 impl Drop for GatewaySite {
     fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        if wait(&mut self.process, Duration::from_secs(15)).is_none() {
-            let _ = self.process.kill();
-            let _ = self.process.wait();
+        let Kind::Real { process, .. } = &mut self.kind else { return };
+        drop(process.stdin.take());
+        if wait(process, Duration::from_secs(15)).is_none() {
+            let _ = process.kill();
+            let _ = process.wait();
         }
     }
 }
@@ -271,9 +327,11 @@ impl Answer {
     }
 }
 
-/// The password of a user of the site.
-pub fn password(user: &str) -> String {
-    format!("{user}-test-only")
+fn client() -> Result<Client> {
+    // An error means that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(Duration::from_secs(60));
+    Ok(client.build()?)
 }
 
 fn template() -> Result<Option<PathBuf>> {

@@ -45,6 +45,11 @@ fn token(state: &mut State, request: &Request, now: i64) -> Result<Answer, Answe
     match form.value("grant_type") {
         Some("password") => by_password(state, request, &form, now),
         Some("refresh_token") => by_refresh_token(state, request, &form, refresh, now),
+        // The server knows this grant, and no application may have it.
+        Some("client_credentials") => {
+            client(state, request, &form)?;
+            Err(error(400, "unauthorized_client", None))
+        }
         _ => Err(error(400, "unsupported_grant_type", None)),
     }
 }

@@ -177,7 +177,8 @@ fn create_token(hub: &GalaxyNg, arguments: &[&str]) -> Result<(Option<i32>, Stri
     Ok((output.status.code(), shown, error))
 }
 
-fn deactivate(hub: &GalaxyNg, user: &str) -> Result<()> {
+/// A token is refused from then on, as is the password.
+pub fn deactivate(hub: &GalaxyNg, user: &str) -> Result<()> {
     let code = format!(
         "from django.contrib.auth import get_user_model; \
          print(get_user_model().objects.filter(username='{user}').update(is_active=False))"

@@ -12,7 +12,7 @@
 # error says what.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ADMIN=admin
+ADMIN="admin"
 ADMIN_PASSWORD=hub-test-only
 # PostgreSQL refuses to run as root.
 DATABASE_USER=postgres
@@ -97,7 +97,7 @@ run() {
   [ -d "$template/database" ] || fail "There is no template of a hub in '$template'; make it with: scripts/galaxy-ng.sh"
   find_postgresql
   [ ! -e "$folder" ] || fail "'$folder' exists already, and is not taken away for a copy of the hub."
-  mkdir -p -m 755 "$folder"
+  mkdir -m 755 "$folder"
   trap 'stop_all; rm -rf "$folder"' EXIT
   trap 'exit 0' TERM INT
   database_folder "$folder/database"

@@ -32,7 +32,7 @@ prepare() {
   find_postgresql
   local venv template
   venv=$(venv)
-  template=$SERVERS/$(digest "$(cat "${BASH_SOURCE[0]}")" "$venv" "$("$POSTGRESQL/postgres" --version)")
+  template=$SERVERS/$(digest "$venv" "$("$POSTGRESQL/postgres" --version)" "$ADMIN_PASSWORD" "$(declare -f make_template)")
   once "$template" make_template "$venv"
   echo "$template"
 }

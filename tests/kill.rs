@@ -4,6 +4,8 @@
 //! call fails. After each, the same task is run again undisturbed: it must put everything right. A system is one file in `kill/`: what there is before the
 //! run, and what must hold after it.
 
+#[path = "kill/hub.rs"]
+mod hub;
 #[path = "kill/quay.rs"]
 mod quay;
 #[path = "kill/quay_keyless.rs"]

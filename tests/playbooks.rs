@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokensmith_tests::installed::{Installed, find_secrets};
 use tokensmith_tests::scene::{Scene, read};
 
+#[path = "playbooks/hub.rs"]
+mod hub;
 #[path = "playbooks/quay.rs"]
 mod quay;
 

@@ -37,7 +37,10 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
         rotation.lost_since = survey.lost_since();
         let intended = ready.intend(&survey).await?;
         let before = survey.valid_token().map(|token| token.secret.fingerprint());
-        let issued = self.issue(intended, before.as_deref(), &mut rotation).await?;
+        let mut issued = self.issue(intended, before.as_deref(), &mut rotation).await?;
+        if !self.system.shows_tokens() {
+            issued.put_aside().await;
+        }
         rotation.issued = true;
         rotation.is_only_copy = true;
         self.confirm_and_hand_over(issued, &mut rotation).await;

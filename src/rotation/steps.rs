@@ -184,6 +184,12 @@ impl<'a, P: Place> Issued<'a, P> {
         }
     }
 
+    /// Keeps it for the next run, should this one be killed while the token is being proven.
+    pub(super) async fn put_aside(&mut self) {
+        let Ready { place, lock, reserved, .. } = &mut self.ready;
+        place.put_aside(lock, reserved, &self.token).await;
+    }
+
     async fn hand_over(self, retiring: Vec<Retiring>) -> Result<HandedOver<'a, P>, NotHandedOver> {
         let note = self.ready.note_about(Some(&self.token), retiring);
         let Self { ready: Ready { place, lock, reserved, .. }, token } = self;

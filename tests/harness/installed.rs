@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use crate::hub::HubScene;
 use crate::quay::QuayScene;
 use crate::scene::{Scene, read};
 
@@ -232,6 +233,16 @@ impl World for QuayScene {
             "oidc": provider.token(subject).sign().expect("the provider signs"),
             "expired_oidc": provider.token(subject).expired().sign().expect("the provider signs"),
         })
+    }
+}
+
+impl World for HubScene {
+    fn defaults(&self) -> Value {
+        self.options_without_password(json!({}))
+    }
+
+    fn secrets(&self) -> Value {
+        json!({ "password": self.password(), "wrong_secret": Installed::WRONG_SECRET })
     }
 }
 

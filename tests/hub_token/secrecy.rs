@@ -86,7 +86,7 @@ fn the_environment_of_ansible_hub_says_which_hub_and_as_whom() {
     let password = scene.password();
     for (variables, generated) in [
         (&[("AH_USERNAME", "build"), ("AH_PASSWORD", &*password)][..], true),
-        (&[("GATEWAY_TOKEN", &*gateway)], true),
+        (&[("GATEWAY_API_TOKEN", &*gateway)], true),
         (&[("AAP_TOKEN", &*gateway)], true),
         (&[("AH_API_TOKEN", "the token")], false),
         (&[("AH_TOKEN", "the token")], false),

@@ -60,15 +60,18 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     if options.state != State::Absent && options.hand_over.returns_token() {
         task.refuse_public_secret()?;
     }
-    let platform = options.access.connect(task, &options.connection, options.api)?;
     let naming = Naming { name: "oauth_token", token_type: Some("Bearer"), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    let acts_as_held = place.file().is_some_and(|file| options.access.is_token_in(file.path()));
+    if options.state == State::Absent && acts_as_held && place.file().is_some_and(|file| !file.path().exists()) {
+        return absence::of_nothing(task, &place, &options.description, &scope).await;
+    }
+    let platform = options.access.connect(task, &options.connection, options.api)?;
     let application = match &options.application {
         Some(name) => Some(application::key(&platform, name, options.organization.as_deref()).await?),
         None => None,
     };
     let wanted = NewToken { description: options.description.clone(), scope, application };
-    let acts_as_held = options.hand_over.dest.as_deref().is_some_and(|dest| options.access.is_token_in(dest));
     let caller = Caller { username: options.access.username(), acts_as_held };
     let system = KeptToken::new(task, &platform, &wanted, caller, options.connection.request_timeout);
     let job = Job { task, options: &options, platform: &platform, place: &place, wanted: &wanted, system };
@@ -147,6 +150,7 @@ impl Job<'_> {
             self.system.look_for(&rotation.retired).await?;
         }
         self.warn_of_early_end(&rotation);
+        self.warn_of_lame_successor(&rotation);
         self.warn_of_nameless(&rotation);
         Ok(self.rotated(rotation))
     }
@@ -245,6 +249,14 @@ impl Job<'_> {
         }
     }
 
+    fn warn_of_lame_successor(&self, rotation: &Rotation) {
+        if rotation.issued && self.system.acts_as_held() && !self.wanted.has_scope("write") {
+            self.task.warn(
+                "The new token has no scope write, so it can neither create its successor nor delete itself: the next renewal needs another credential.",
+            );
+        }
+    }
+
     fn warn_of_early_end(&self, rotation: &Rotation) {
         let end = rotation.token.as_ref().filter(|_| rotation.issued).and_then(|token| token.expires_at);
         if let Some(end) = end.filter(|end| *end - Utc::now() <= self.options.renew_before.delta()) {
@@ -289,20 +301,11 @@ impl Job<'_> {
     }
 
     fn returned(&self, reason: Reason) -> Value {
-        let mut returned = json!({
-            "reason": reason,
-            "description": self.wanted.description,
-            "scope": self.wanted.scope,
-            "created": false,
-            "deleted": [],
-            "still_valid": [],
-            "clock_offset": self.platform.clock().offset().num_seconds(),
-        });
-        if let Some(application) = self.wanted.application {
+        let NewToken { description, scope, application } = self.wanted;
+        let mut returned = returned(reason, self.place, description, scope);
+        returned["clock_offset"] = json!(self.platform.clock().offset().num_seconds());
+        if let Some(application) = application {
             returned["application"] = json!(application);
-        }
-        if let Some(file) = self.place.file() {
-            returned["dest"] = json!(file.path());
         }
         returned
     }
@@ -318,6 +321,23 @@ impl Job<'_> {
     fn subject(&self) -> Subject {
         Subject { server: self.platform.address(), object: self.wanted.description.clone() }
     }
+}
+
+/// What every result says.
+fn returned(reason: Reason, place: &Destination, description: &str, scope: &str) -> Value {
+    let mut returned = json!({
+        "reason": reason,
+        "description": description,
+        "scope": scope,
+        "created": false,
+        "deleted": [],
+        "still_valid": [],
+        "clock_offset": 0,
+    });
+    if let Some(file) = place.file() {
+        returned["dest"] = json!(file.path());
+    }
+    returned
 }
 
 /// Tokens that a new one would replace.

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use tokensmith::ansible::Outcome;
-use tokensmith::rotation::{Holding, Note, Overlap as _, Place as _, Reason, Subject, System as _};
+use tokensmith::ansible::{Outcome, Task};
+use tokensmith::rotation::{Destination, Holding, Note, Overlap as _, Place as _, Reason, Subject, System as _};
 use tokensmith::secret::Secret;
 use tokensmith::systems::platform::{Status, TokenRow};
 
-use super::Job;
 use super::token::Nameless;
+use super::{Job, returned};
 
 /// What was deleted, or in check mode would be.
 #[derive(Default)]
@@ -16,6 +16,15 @@ struct Deletions {
     ids: Vec<u64>,
     /// The token was taken out of its place.
     emptied: bool,
+}
+
+/// The token that deletes itself has done so already: the file that it was in is gone.
+pub(super) async fn of_nothing(task: &Task, place: &Destination, description: &str, scope: &str) -> Result<Outcome> {
+    if !task.check_mode {
+        // A killed run may have left the note.
+        place.remove().await?;
+    }
+    Ok(Outcome::new(&returned(Reason::Missing, place, description, scope)))
 }
 
 impl Job<'_> {

@@ -149,6 +149,11 @@ impl<'a> KeptToken<'a> {
         Ok(())
     }
 
+    /// Whether the API is called with the very token that is kept.
+    pub(super) fn acts_as_held(&self) -> bool {
+        self.caller.acts_as_held
+    }
+
     /// The refresh token that came with the new token.
     pub(super) fn refresh_token(&self) -> Option<Secret> {
         self.refresh_token.borrow().clone()
@@ -312,7 +317,7 @@ impl Overlap for KeptToken<'_> {
         }
         // A token that changes nothing cannot delete itself either, so where the new one may not write, the old one deletes itself.
         if self.is_own(id)
-            && self.wanted.scope.split(' ').any(|scope| scope == "write")
+            && self.wanted.has_scope("write")
             && let Some(proven) = self.proven.borrow().clone()
         {
             self.platform.act_as(Credential::Token(proven));

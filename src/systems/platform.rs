@@ -70,6 +70,13 @@ pub struct NewToken {
     pub application: Option<u64>,
 }
 
+impl NewToken {
+    /// Whether it is to have this scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scope.split(' ').any(|one| one == scope)
+    }
+}
+
 /// What a call with a token came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {

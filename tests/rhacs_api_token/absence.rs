@@ -227,3 +227,21 @@ fn sorted(ids: &Value) -> Vec<&str> {
     ids.sort_unstable();
     ids
 }
+
+#[test]
+fn a_token_that_has_revoked_itself_is_taken_out_of_its_file_by_the_next_run() {
+    let scene = RhacsScene::new();
+    let token = scene.central().issue_token("ci", &["Admin"], 30 * DAY);
+    let dest = scene.file("token", &token);
+    let options = json!({
+        "dest": dest, "state": "absent", "role": "Admin", "rhacs_token": null, "rhacs_token_file": dest,
+    });
+    scene.fault(Fault::lost_answer().path("/revoke/"));
+    let cut = scene.api_token_task(options.clone());
+    assert!(!scene.central().token_works(&token) && dest.exists(), "{cut}");
+    scene.sandbox.faults().clear();
+    let run = scene.api_token_task(options.clone()).succeeded();
+    assert_eq!((run.changed(), &run.result["revoked"], dest.exists()), (true, &json!([]), false), "{run}");
+    let again = scene.api_token_task(options).succeeded();
+    assert_eq!((again.changed(), again.text("reason")), (false, "missing"), "{again}");
+}

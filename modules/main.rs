@@ -10,6 +10,7 @@ mod quay_keyless_token;
 mod quay_robot_token;
 mod rhacs;
 mod rhacs_api_token;
+mod rhacs_api_token_info;
 mod sso_token;
 
 /// The registry: one line for each module, which is `NAME.rs` and `NAME.yml` beside this file.
@@ -18,6 +19,7 @@ const MODULES: &[Module] = &[
     module!(quay_keyless_token),
     module!(quay_robot_token),
     module!(rhacs_api_token),
+    module!(rhacs_api_token_info),
     module!(sso_token),
 ];
 

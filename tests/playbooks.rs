@@ -11,6 +11,8 @@ use tokensmith_tests::scene::{Scene, read};
 
 #[path = "playbooks/quay.rs"]
 mod quay;
+#[path = "playbooks/rhacs.rs"]
+mod rhacs;
 
 #[test]
 fn the_playbook_keeps_an_offline_token_alive_on_every_ansible_core() {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::quay::QuayScene;
+use crate::rhacs::RhacsScene;
 use crate::scene::{Scene, read};
 
 /// What a play is about: the options that all its tasks have, and its secrets.
@@ -231,6 +232,23 @@ impl World for QuayScene {
             "wrong_secret": Installed::WRONG_SECRET,
             "oidc": provider.token(subject).sign().expect("the provider signs"),
             "expired_oidc": provider.token(subject).expired().sign().expect("the provider signs"),
+        })
+    }
+}
+
+impl World for RhacsScene {
+    fn defaults(&self) -> Value {
+        self.machine_token_options(json!({}))
+    }
+
+    fn secrets(&self) -> Value {
+        let external = self.external_token();
+        json!({
+            "administrator": self.token,
+            "password": self.central().admin_password(),
+            "wrong_secret": Installed::WRONG_SECRET,
+            "oidc": external.sign().expect("the provider signs"),
+            "expired_oidc": external.expired().sign().expect("the provider signs"),
         })
     }
 }

@@ -53,7 +53,8 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     let registry = quay.registry().await?;
     let namespace = robot.split('+').next().unwrap_or_default();
     let registry_key = options.server.key(&registry, namespace)?;
-    let naming = Naming { name: "robot_token", token_type: None, login: Some((robot.clone(), registry_key.clone())) };
+    let naming =
+        Naming { name: "robot_token", login: Some((robot.clone(), registry_key.clone())), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
     for remark in place.remarks() {
         task.warn(remark);

@@ -58,7 +58,7 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
         task.refuse_public_secret()?;
     }
     let central = options.access.connect(task, &options.server, &options.connection)?;
-    let naming = Naming { name: "rox_api_token", token_type: None, login: None };
+    let naming = Naming { name: "rox_api_token", ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
     let job = Job { task, options: &options, central: &central, place: &place, wanted: &wanted };
     match options.state {

@@ -30,7 +30,7 @@ pub use decision::{Decision, Plan, Policy};
 pub use destination::{Destination, HandOver, Naming};
 pub use error::RotationError;
 pub use file::{FilePlace, Lock, Reserved};
-pub use format::{Format, FormatError, HandedOver, Login, file_stem};
+pub use format::{Entry, Format, FormatError, GalaxyServer, HandedOver, Login, file_stem};
 pub use note::{Note, Retiring};
 pub use outcome::{Rotation, Trace};
 pub use place::{Holding, Place, PlaceError};

@@ -109,7 +109,7 @@ impl Target {
         let full_name = format!("{}+{short_name}", owner.name);
         let registry_key = options.server.key(registry, &owner.name)?;
         let naming =
-            Naming { name: "robot_token", token_type: None, login: Some((full_name.clone(), registry_key.clone())) };
+            Naming { name: "robot_token", login: Some((full_name.clone(), registry_key.clone())), ..Naming::default() };
         let dest =
             options.hand_over.dest.as_deref().map(|dest| expanded(dest, &owner.name, &short_name)).transpose()?;
         let destination = options.hand_over.destination(dest.as_deref(), naming)?;

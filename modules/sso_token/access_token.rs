@@ -116,6 +116,7 @@ impl<'a> Destination<'a> {
             token_type: Some(&issued.token_type),
             expires_at: Some(expires_at),
             login: None,
+            galaxy_server: None,
         };
         let content = self.options.dest_format.write(&handed_over, None)?;
         file.hand_over(&content)?;

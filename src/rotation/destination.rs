@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{FilePlace, Format, HandedOver, Holding, Lock, Login, Note, Place, PlaceError, Reserved, Token};
+use super::{
+    Entry, FilePlace, Format, GalaxyServer, HandedOver, Holding, Lock, Login, Note, Place, PlaceError, Reserved, Token,
+};
 use crate::secret::Secret;
 
 /// The options of `modules/fragments/hand_over.yml`.
@@ -37,8 +39,8 @@ impl HandOver {
     pub fn destination(&self, dest: Option<&Path>, naming: Naming) -> Result<Destination, PlaceError> {
         let Some(dest) = dest else { return Ok(Destination(None)) };
         let mut place = self.place_at(dest)?;
-        if let (true, Some((_, registry))) = (self.dest_format.merges(), &naming.login) {
-            place = place.entry(registry);
+        if let Some(key) = self.dest_format.key(naming.entry()) {
+            place = place.entry(key);
         }
         Ok(Destination(Some(FileInFormat { place, format: self.dest_format, naming })))
     }
@@ -50,7 +52,7 @@ impl HandOver {
 
     /// The token that stands in the place today.
     pub fn held(&self, place: &FilePlace) -> Result<Option<Secret>, PlaceError> {
-        Ok(place.read()?.and_then(|content| self.dest_format.read(&content, None)))
+        Ok(place.read()?.and_then(|content| self.dest_format.read(&content, Entry::default())))
     }
 
     fn place_at(&self, dest: &Path) -> Result<FilePlace, PlaceError> {
@@ -67,6 +69,17 @@ pub struct Naming {
     pub token_type: Option<&'static str>,
     /// The user name that it is the password of, and the key of the registry in credential files.
     pub login: Option<(String, String)>,
+    /// The galaxy server that it is for, by its name in an `ansible.cfg`, and its address.
+    pub galaxy_server: Option<(String, String)>,
+}
+
+impl Naming {
+    fn entry(&self) -> Entry<'_> {
+        Entry {
+            login: self.login.as_ref().map(|(username, registry)| Login { username, registry }),
+            galaxy_server: self.galaxy_server.as_ref().map(|(name, url)| GalaxyServer { name, url }),
+        }
+    }
 }
 
 /// Where a token goes: a file, or the result alone.
@@ -90,7 +103,7 @@ impl Destination {
     pub fn remarks(&self) -> Vec<String> {
         let Some(file) = &self.0 else { return Vec::new() };
         let existing = file.place.read().ok().flatten();
-        let sentences = file.format.remarks(existing.as_ref().map(|content| content.as_slice()), file.login().as_ref());
+        let sentences = file.format.remarks(existing.as_ref().map(|content| content.as_slice()), file.entry());
         sentences.into_iter().map(|sentence| format!("{}: {sentence}", file.place.path().display())).collect()
     }
 
@@ -101,9 +114,9 @@ impl Destination {
         // What cannot be read as this format may be anything, and stays.
         file.check()?;
         let existing = file.place.read()?;
-        let rest = existing.as_ref().and_then(|content| file.format.without(content, file.login().as_ref()));
+        let rest = existing.as_ref().and_then(|content| file.format.without(content, file.entry()));
         let Some(rest) = rest else {
-            let is_ours = |content: &[u8]| file.format.read(content, file.login().as_ref()).is_some();
+            let is_ours = |content: &[u8]| file.format.read(content, file.entry()).is_some();
             // Another user's token, say.
             if existing.as_ref().is_some_and(|content| !is_ours(content)) {
                 return Ok(false);
@@ -120,12 +133,12 @@ impl Destination {
 }
 
 impl FileInFormat {
-    fn login(&self) -> Option<Login<'_>> {
-        self.naming.login.as_ref().map(|(username, registry)| Login { username, registry })
+    fn entry(&self) -> Entry<'_> {
+        self.naming.entry()
     }
 
     fn look(&self) -> Result<Holding, PlaceError> {
-        let read = |content: &[u8]| self.format.read(content, self.login().as_ref());
+        let read = |content: &[u8]| self.format.read(content, self.entry());
         let content = self.place.read()?;
         let (token, note) = (content.as_ref().and_then(|content| read(content)), self.place.note());
         let says_otherwise = match (&content, &token) {
@@ -133,7 +146,7 @@ impl FileInFormat {
             _ => false,
         };
         Ok(Holding {
-            left_behind: self.place.left_behind()?.and_then(|content| read(&content)),
+            left_behind: self.place.left_behind()?.iter().find_map(|content| read(content)),
             has_drifted: says_otherwise || self.place.has_drifted()?,
             token,
             note,
@@ -153,13 +166,14 @@ impl FileInFormat {
 
     fn handed_over<'a>(&'a self, token: &'a Secret, expires_at: Option<DateTime<Utc>>) -> HandedOver<'a> {
         let Naming { name, token_type, .. } = self.naming;
-        HandedOver { token, name, token_type, expires_at, login: self.login() }
+        let Entry { login, galaxy_server } = self.entry();
+        HandedOver { token, name, token_type, expires_at, login, galaxy_server }
     }
 
     /// Whether a token can be brought into the file as it is. Returns how long it is.
     fn check(&self) -> Result<usize, PlaceError> {
         let content = self.place.read()?;
-        let checked = self.format.check(content.as_ref().map(|content| content.as_slice()), self.login().as_ref());
+        let checked = self.format.check(content.as_ref().map(|content| content.as_slice()), self.entry());
         checked.map_err(|why| self.place.wrong(&why.to_string()))?;
         Ok(content.map_or(0, |content| content.len()))
     }
@@ -334,6 +348,7 @@ mod tests {
             token_type: None,
             expires_at: None,
             login: Some(Login { username: "acme+old", registry: "quay.example.com" }),
+            galaxy_server: None,
         };
         let content = other.0.as_ref().unwrap().format.write(&what, None).unwrap();
         let content = String::from_utf8(content.to_vec()).unwrap();
@@ -349,7 +364,7 @@ mod tests {
             json!({ "dest": folder.path().join("file"), "dest_format": format, "mode": null, "return_token": false });
         let hand_over: HandOver = serde_json::from_value(options).unwrap();
         let login = Some(("acme+ci".to_owned(), "quay.example.com".to_owned()));
-        let naming = Naming { name: "robot_token", token_type: None, login };
+        let naming = Naming { name: "robot_token", login, ..Naming::default() };
         let destination = hand_over.destination(hand_over.dest.as_deref(), naming).unwrap();
         (folder, destination)
     }

@@ -1,7 +1,9 @@
 //! What a token looks like in the file of those who use it: one small piece for each way, all with the same members.
 
+mod ansible_cfg;
 mod docker_config;
 mod env;
+mod galaxy_token;
 mod json;
 mod kubernetes_secret;
 mod raw;
@@ -30,6 +32,10 @@ pub enum Format {
     DockerConfig,
     /// A Kubernetes secret to pull images with.
     KubernetesSecret,
+    /// The token file of `ansible-galaxy`. Everything else in that file stays as it is.
+    GalaxyToken,
+    /// The section of a galaxy server in an `ansible.cfg`. Everything else in that file stays as it is.
+    AnsibleCfg,
 }
 
 /// A token with what its users want to know of it.
@@ -44,6 +50,30 @@ pub struct HandedOver<'a> {
     pub expires_at: Option<DateTime<Utc>>,
     /// What it logs in to, where it is the password of a registry.
     pub login: Option<Login<'a>>,
+    /// The galaxy server that it is for, where it is one's.
+    pub galaxy_server: Option<GalaxyServer<'a>>,
+}
+
+impl<'a> HandedOver<'a> {
+    /// Which of a file's tokens it is.
+    pub fn entry(&self) -> Entry<'a> {
+        Entry { login: self.login, galaxy_server: self.galaxy_server }
+    }
+}
+
+/// Which of the tokens in a file is meant, where a file may hold several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// What the token logs in to.
+    pub login: Option<Login<'a>>,
+    /// The galaxy server that it is for.
+    pub galaxy_server: Option<GalaxyServer<'a>>,
+}
+
+impl<'a> From<Option<&Login<'a>>> for Entry<'a> {
+    fn from(login: Option<&Login<'a>>) -> Self {
+        Self { login: login.copied(), ..Self::default() }
+    }
 }
 
 /// How a token is used to log in to a registry.
@@ -62,8 +92,17 @@ impl<'a> Login<'a> {
     }
 }
 
+/// A server that `ansible-galaxy` takes collections from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GalaxyServer<'a> {
+    /// What `server_list` and the section `[galaxy_server.NAME]` call it.
+    pub name: &'a str,
+    /// Its address, for a section that is made.
+    pub url: &'a str,
+}
+
 /// Why a token cannot be written into a file. The sentence goes on from the name of the file.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum FormatError {
     /// The format is for passwords of registries.
     #[error("this format is for the password of a registry, which this token is not; use raw, json or env")]
@@ -96,6 +135,29 @@ pub enum FormatError {
          or remove it"
     )]
     Foreign,
+    /// It is no mapping.
+    #[error(
+        "it is not a mapping with the key token, and ansible-galaxy silently ignores such a file, a bare token too; remove it to have a new one \
+         made, or name another file"
+    )]
+    NotAMapping,
+    /// A line of it is not surely understood, or ansible does not understand it.
+    #[error("line {line} {why}")]
+    Line {
+        /// Its number, from one.
+        line: usize,
+        /// What is the matter with it, and what helps.
+        why: &'static str,
+    },
+    /// The section to write into is not known.
+    #[error("this format writes into the section of one galaxy server; name it with galaxy_server")]
+    NoGalaxyServer,
+    /// `ansible-galaxy` would not find the section.
+    #[error("'{0}' cannot be the name of a galaxy server in it; use letters, digits, '_', '-' and '.' only")]
+    ServerName(String),
+    /// The file's readers would read something else.
+    #[error("the {0} has characters that this format cannot carry; choose another format")]
+    Uncarried(&'static str),
 }
 
 impl Format {
@@ -106,28 +168,38 @@ impl Format {
 
     /// The token in a file, or nothing where the file does not look as this format does. In a file of registry passwords it is the token that is
     /// used for this login, and nothing where another user's stands there.
-    pub fn read(self, content: &[u8], login: Option<&Login<'_>>) -> Option<Secret> {
-        self.way().read(content, login).filter(|token| !token.is_empty())
+    pub fn read<'a>(self, content: &[u8], entry: impl Into<Entry<'a>>) -> Option<Secret> {
+        self.way().read(content, &entry.into()).filter(|token| !token.is_empty())
     }
 
     /// Whether [`Format::write`] will do: asked before anything is issued, so that a broken file is refused while nothing is lost.
-    pub fn check(self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Result<(), FormatError> {
-        self.way().check(existing, login)
+    pub fn check<'a>(self, existing: Option<&[u8]>, entry: impl Into<Entry<'a>>) -> Result<(), FormatError> {
+        self.way().check(existing, &entry.into())
     }
 
     /// What a user should know of the file as it is now, as sentences without a secret. Nothing where [`Format::check`] refuses it.
-    pub fn remarks(self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Vec<String> {
-        self.way().remarks(existing, login)
+    pub fn remarks<'a>(self, existing: Option<&[u8]>, entry: impl Into<Entry<'a>>) -> Vec<String> {
+        self.way().remarks(existing, &entry.into())
     }
 
     /// The file's content without the token, where the format keeps other things in the file. Else nothing: the file is the token's alone.
-    pub fn without(self, content: &[u8], login: Option<&Login<'_>>) -> Option<Zeroizing<Vec<u8>>> {
-        self.way().without(content, login)
+    pub fn without<'a>(self, content: &[u8], entry: impl Into<Entry<'a>>) -> Option<Zeroizing<Vec<u8>>> {
+        self.way().without(content, &entry.into())
     }
 
     /// Whether other things in the file are kept.
     pub fn merges(self) -> bool {
-        self == Self::DockerConfig
+        matches!(self, Self::DockerConfig | Self::GalaxyToken | Self::AnsibleCfg)
+    }
+
+    /// What tells a token from the others in the file, where the format has room for several.
+    pub fn key<'a>(self, entry: impl Into<Entry<'a>>) -> Option<&'a str> {
+        let Entry { login, galaxy_server } = entry.into();
+        match self {
+            Self::DockerConfig => login.map(|login| login.registry),
+            Self::AnsibleCfg => galaxy_server.map(|server| server.name),
+            _ => None,
+        }
     }
 
     /// Whether the file also says whose token it is and when it ends, and is this format's as a whole.
@@ -148,6 +220,8 @@ impl Format {
             Self::Env => &env::Env,
             Self::DockerConfig => &docker_config::DockerConfig,
             Self::KubernetesSecret => &kubernetes_secret::KubernetesSecret,
+            Self::GalaxyToken => &galaxy_token::GalaxyToken,
+            Self::AnsibleCfg => &ansible_cfg::AnsibleCfg,
         }
     }
 }
@@ -156,17 +230,17 @@ impl Format {
 trait Way {
     fn write(&self, what: &HandedOver<'_>, existing: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, FormatError>;
 
-    fn read(&self, content: &[u8], login: Option<&Login<'_>>) -> Option<Secret>;
+    fn read(&self, content: &[u8], entry: &Entry<'_>) -> Option<Secret>;
 
-    fn without(&self, _content: &[u8], _login: Option<&Login<'_>>) -> Option<Zeroizing<Vec<u8>>> {
+    fn without(&self, _content: &[u8], _entry: &Entry<'_>) -> Option<Zeroizing<Vec<u8>>> {
         None
     }
 
-    fn check(&self, _existing: Option<&[u8]>, _login: Option<&Login<'_>>) -> Result<(), FormatError> {
+    fn check(&self, _existing: Option<&[u8]>, _entry: &Entry<'_>) -> Result<(), FormatError> {
         Ok(())
     }
 
-    fn remarks(&self, _existing: Option<&[u8]>, _login: Option<&Login<'_>>) -> Vec<String> {
+    fn remarks(&self, _existing: Option<&[u8]>, _entry: &Entry<'_>) -> Vec<String> {
         Vec::new()
     }
 }

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_PAD_INDIFFERENT};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::splice::{Edit, Fault, Layout, Member, Object};
-use super::{FormatError, HandedOver, Login, Way, bytes, joined};
+use super::splice::{Edit, Layout, Member, Object};
+use super::{Entry as Whose, FormatError, HandedOver, Login, Way, bytes, joined};
 use crate::secret::Secret;
 
 pub(super) struct DockerConfig;
@@ -21,14 +21,14 @@ impl Way for DockerConfig {
         Ok(bytes(joined(&[config.mark, &text])))
     }
 
-    fn read(&self, content: &[u8], login: Option<&Login<'_>>) -> Option<Secret> {
-        let login = login?;
+    fn read(&self, content: &[u8], whose: &Whose<'_>) -> Option<Secret> {
+        let login = &whose.login?;
         let credential = Config::parse(Some(content), login).ok()?.entry()?.credential()?;
         (credential.username == login.username).then_some(credential.password)
     }
 
-    fn without(&self, content: &[u8], login: Option<&Login<'_>>) -> Option<Zeroizing<Vec<u8>>> {
-        let login = login?;
+    fn without(&self, content: &[u8], whose: &Whose<'_>) -> Option<Zeroizing<Vec<u8>>> {
+        let login = &whose.login?;
         let config = Config::parse(Some(content), login).ok()?;
         let is_ours = config.entry().and_then(Entry::credential).is_some_and(|held| held.username == login.username);
         let auths = config.top.named(AUTHS).pop().filter(|_| is_ours);
@@ -37,12 +37,12 @@ impl Way for DockerConfig {
         Some(bytes(joined(&[config.mark, &text])))
     }
 
-    fn check(&self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Result<(), FormatError> {
-        Config::parse(existing, login.ok_or(FormatError::NoLogin)?).map(drop)
+    fn check(&self, existing: Option<&[u8]>, whose: &Whose<'_>) -> Result<(), FormatError> {
+        Config::parse(existing, &whose.login.ok_or(FormatError::NoLogin)?).map(drop)
     }
 
-    fn remarks(&self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Vec<String> {
-        let Some(login) = login else { return Vec::new() };
+    fn remarks(&self, existing: Option<&[u8]>, whose: &Whose<'_>) -> Vec<String> {
+        let Some(login) = &whose.login else { return Vec::new() };
         let Ok(config) = Config::parse(existing, login) else { return Vec::new() };
         config.other_user().into_iter().chain(config.helper()).collect()
     }
@@ -89,12 +89,12 @@ impl<'a> Config<'a> {
         let content = std::str::from_utf8(existing.unwrap_or_default()).map_err(|_| FormatError::NotText)?;
         let (mark, text) = content.split_at(if content.starts_with(MARK) { MARK.len_utf8() } else { 0 });
         let text = if text.trim().is_empty() { "{}" } else { text };
-        let top = Object::whole(text).map_err(|fault| refusal(fault, "it"))?;
+        let top = Object::whole(text).map_err(|fault| fault.refusal("it"))?;
         let spot = match only(&top, AUTHS)? {
             None => Spot::Nowhere,
             Some(auths) if auths.value == "null" => Spot::Null(auths),
             Some(auths) => {
-                let auths = Object::within(&auths).map_err(|fault| refusal(fault, "\"auths\" in it"))?;
+                let auths = Object::within(&auths).map_err(|fault| fault.refusal("\"auths\" in it"))?;
                 only(&auths, login.registry)?.map_or(Spot::Auths(auths), Spot::Entry)
             }
         };
@@ -208,14 +208,6 @@ fn only<'a>(object: &Object<'a>, name: &str) -> Result<Option<Member<'a>>, Forma
 /// The member that counts where a name comes again.
 fn last<'a>(object: &Object<'a>, name: &str) -> Option<Member<'a>> {
     object.named(name).pop()
-}
-
-fn refusal(fault: Fault, what: &'static str) -> FormatError {
-    match fault {
-        Fault::Syntax { line, column } => FormatError::NotJson { line, column },
-        Fault::Kind => FormatError::NotAnObject(what),
-        Fault::Name => FormatError::NotAName(what),
-    }
 }
 
 const AUTHS: &str = "auths";

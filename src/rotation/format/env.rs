@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{FormatError, HandedOver, Login, Way, bytes, joined};
+use super::{Entry, FormatError, HandedOver, Way, bytes, joined};
 use crate::secret::Secret;
 use crate::timestamp::timestamp;
 
@@ -24,7 +24,7 @@ impl Way for Env {
         Ok(bytes(joined(&lines.iter().map(|line| line.as_str()).collect::<Vec<_>>())))
     }
 
-    fn read(&self, content: &[u8], _login: Option<&Login<'_>>) -> Option<Secret> {
+    fn read(&self, content: &[u8], _entry: &Entry<'_>) -> Option<Secret> {
         let (name, value) = std::str::from_utf8(content).ok()?.lines().next()?.split_once('=')?;
         let bare = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')).unwrap_or(value);
         let pieces: Vec<_> = bare.split(QUOTE).collect();

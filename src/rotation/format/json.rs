@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::{FormatError, HandedOver, Login, Way};
+use super::{Entry, FormatError, HandedOver, Way};
 use crate::secret::Secret;
 use crate::timestamp::timestamp;
 
@@ -29,7 +29,7 @@ impl Way for Json {
         Ok(text)
     }
 
-    fn read(&self, content: &[u8], _login: Option<&Login<'_>>) -> Option<Secret> {
+    fn read(&self, content: &[u8], _entry: &Entry<'_>) -> Option<Secret> {
         let document: IndexMap<String, &RawValue> = serde_json::from_slice(content).ok()?;
         let (_, token) = document.iter().find(|(name, _)| name.ends_with("token"))?;
         serde_json::from_str(token.get()).ok()

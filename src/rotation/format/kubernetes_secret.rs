@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::docker_config::{self, Credential, DockerConfig};
-use super::{FormatError, HandedOver, Login, Way, bytes, joined};
+use super::{Entry, FormatError, HandedOver, Login, Way, bytes, joined};
 use crate::secret::Secret;
 
 pub(super) struct KubernetesSecret;
@@ -13,27 +13,27 @@ pub(super) struct KubernetesSecret;
 impl Way for KubernetesSecret {
     fn write(&self, what: &HandedOver<'_>, existing: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
         let login = what.login.ok_or(FormatError::NoLogin)?;
-        self.check(existing, Some(&login))?;
+        self.check(existing, &what.entry())?;
         let config = DockerConfig.write(what, None)?;
         let data = Zeroizing::new(STANDARD.encode(&*config));
         Ok(bytes(manifest(login.username, &data)))
     }
 
-    fn read(&self, content: &[u8], login: Option<&Login<'_>>) -> Option<Secret> {
+    fn read(&self, content: &[u8], entry: &Entry<'_>) -> Option<Secret> {
         let config = data(std::str::from_utf8(content).ok()?)?;
-        DockerConfig.read(config.as_bytes(), login)
+        DockerConfig.read(config.as_bytes(), entry)
     }
 
-    fn check(&self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Result<(), FormatError> {
-        login.ok_or(FormatError::NoLogin)?;
+    fn check(&self, existing: Option<&[u8]>, entry: &Entry<'_>) -> Result<(), FormatError> {
+        entry.login.ok_or(FormatError::NoLogin)?;
         match existing {
             Some(content) if !content.trim_ascii().is_empty() => held(content).map(drop).ok_or(FormatError::Foreign),
             _ => Ok(()),
         }
     }
 
-    fn remarks(&self, existing: Option<&[u8]>, login: Option<&Login<'_>>) -> Vec<String> {
-        let Some(login) = login else { return Vec::new() };
+    fn remarks(&self, existing: Option<&[u8]>, entry: &Entry<'_>) -> Vec<String> {
+        let Some(login) = &entry.login else { return Vec::new() };
         let other = held(existing.unwrap_or_default()).and_then(|held| held.other_than(login));
         other.into_iter().chain(too_long(login)).collect()
     }
@@ -216,14 +216,27 @@ mod tests {
     fn written(username: &str, registry: &str, token: &str) -> String {
         let token = Secret::new(token);
         let login = Some(Login { username, registry });
-        let what = HandedOver { token: &token, name: "robot_token", token_type: None, expires_at: None, login };
+        let what = HandedOver {
+            token: &token,
+            name: "robot_token",
+            token_type: None,
+            expires_at: None,
+            login,
+            galaxy_server: None,
+        };
         text(&Format::KubernetesSecret.write(&what, None).unwrap())
     }
 
     fn write(existing: Option<&str>) -> Result<String, FormatError> {
         let token = Secret::new("t0ken");
-        let what =
-            HandedOver { token: &token, name: "robot_token", token_type: None, expires_at: None, login: Some(LOGIN) };
+        let what = HandedOver {
+            token: &token,
+            name: "robot_token",
+            token_type: None,
+            expires_at: None,
+            login: Some(LOGIN),
+            galaxy_server: None,
+        };
         Format::KubernetesSecret.write(&what, existing.map(str::as_bytes)).map(|content| text(&content))
     }
 

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{FormatError, HandedOver, Login, Way};
+use super::{Entry, FormatError, HandedOver, Way};
 use crate::secret::Secret;
 
 pub(super) struct Raw;
@@ -12,7 +12,7 @@ impl Way for Raw {
         Ok(Zeroizing::new(what.token.reveal().as_bytes().to_vec()))
     }
 
-    fn read(&self, content: &[u8], _login: Option<&Login<'_>>) -> Option<Secret> {
+    fn read(&self, content: &[u8], _entry: &Entry<'_>) -> Option<Secret> {
         Some(Secret::new(std::str::from_utf8(content).ok()?.trim()))
     }
 }

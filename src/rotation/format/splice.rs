@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::joined;
+use super::{FormatError, joined};
 
 /// An object in a text.
 pub(super) struct Object<'a> {
@@ -153,11 +153,27 @@ impl<'a> Member<'a> {
     }
 }
 
-impl Edit<'_> {
+impl<'a> Edit<'a> {
+    /// Something else in place of a piece of a text.
+    pub(super) fn new(piece: &'a str, new: Zeroizing<String>) -> Self {
+        Self { piece, new }
+    }
+
     /// The text with this change.
     pub(super) fn apply(&self, text: &str) -> Zeroizing<String> {
         let begin = offset(text, self.piece);
         joined(&[&text[..begin], &self.new, &text[begin + self.piece.len()..]])
+    }
+}
+
+impl Fault {
+    /// Why nothing can be added to a file: this is the matter with that part of it.
+    pub(super) fn refusal(self, what: &'static str) -> FormatError {
+        match self {
+            Self::Syntax { line, column } => FormatError::NotJson { line, column },
+            Self::Kind => FormatError::NotAnObject(what),
+            Self::Name => FormatError::NotAName(what),
+        }
     }
 }
 
@@ -205,7 +221,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Where a piece of a text begins in it.
-fn offset(text: &str, piece: &str) -> usize {
+pub(super) fn offset(text: &str, piece: &str) -> usize {
     piece.as_ptr().addr() - text.as_ptr().addr()
 }
 

@@ -6,8 +6,10 @@ fn every_format_reads_back_what_it_wrote() {
         for token in ["eyJ.abc.def", "with 'quotes' and \"more\"", "'", "back\\slash", "x:y", "x"] {
             for login in LOGINS {
                 let token = Secret::new(token);
-                let written = format.write(&HandedOver { login: Some(login), ..handed_over(&token) }, None).unwrap();
-                assert_eq!(format.read(&written, Some(&login)), Some(token), "{format:?}");
+                let what = HandedOver { login: Some(login), galaxy_server: Some(SERVER), ..handed_over(&token) };
+                let written = format.write(&what, None).unwrap();
+                assert_eq!(format.read(&written, what.entry()), Some(token.clone()), "{format:?}");
+                assert_eq!(format.write(&what, Some(&written)).unwrap(), written, "{format:?}");
             }
         }
     }
@@ -107,10 +109,14 @@ fn other_files_hold_no_token() {
 }
 
 #[test]
-fn a_token_that_logs_in_nowhere_is_refused_by_the_formats_for_registries() {
+fn a_token_that_logs_in_nowhere_is_refused_by_the_formats_for_registries_and_servers() {
     let token = Secret::new("t0ken");
-    for (format, refused) in FORMATS.into_iter().zip([false, false, false, true, true]) {
-        let error = refused.then_some(FormatError::NoLogin);
+    for format in FORMATS {
+        let error = match format {
+            Format::DockerConfig | Format::KubernetesSecret => Some(FormatError::NoLogin),
+            Format::AnsibleCfg => Some(FormatError::NoGalaxyServer),
+            _ => None,
+        };
         assert_eq!(format.check(None, None).err(), error, "{format:?}");
         assert_eq!(format.write(&handed_over(&token), None).err(), error, "{format:?}");
         assert!(format.remarks(None, None).is_empty());
@@ -122,12 +128,19 @@ fn there_is_room_for_a_large_token_in_every_format() {
     let token = Secret::new("A".repeat(16 * 1024));
     let username = format!("{}+{}", "n".repeat(255), "r".repeat(255));
     let registry = format!("{}/{}", "h".repeat(255), "n".repeat(255));
-    let existing = format!("{{\"HttpHeaders\": {{\"X\": \"{}\"}}}}", "x".repeat(10_000));
+    let long = "x".repeat(10_000);
+    let name = "n".repeat(255);
+    let galaxy_server = Some(GalaxyServer { name: &name, url: &token.reveal()[..1024] });
     let login = Some(Login { username: &username, registry: &registry });
     for format in FORMATS {
-        let existing = existing.as_bytes();
-        let existing = if format.merges() { existing } else { b"" };
-        let written = format.write(&HandedOver { login, ..handed_over(&token) }, Some(existing)).unwrap();
+        let existing = match format {
+            Format::DockerConfig => format!("{{\"HttpHeaders\": {{\"X\": \"{long}\"}}}}"),
+            Format::GalaxyToken => format!("other: {long}"),
+            Format::AnsibleCfg => format!("[defaults]\nother = {long}"),
+            _ => String::new(),
+        };
+        let what = HandedOver { login, galaxy_server, ..handed_over(&token) };
+        let written = format.write(&what, Some(existing.as_bytes())).unwrap();
         let room = format.room(existing.len());
         assert!(written.len() <= room, "{format:?} {} {room}", written.len());
     }
@@ -135,7 +148,8 @@ fn there_is_room_for_a_large_token_in_every_format() {
 
 #[test]
 fn formats_have_the_names_of_the_option() {
-    for (format, name) in FORMATS.into_iter().zip(["raw", "json", "env", "docker_config", "kubernetes_secret"]) {
+    let names = ["raw", "json", "env", "docker_config", "kubernetes_secret", "galaxy_token", "ansible_cfg"];
+    for (format, name) in FORMATS.into_iter().zip(names) {
         assert_eq!(serde_json::from_value::<Format>(name.into()).unwrap(), format);
     }
 }
@@ -148,21 +162,44 @@ fn errors_and_files_never_show_a_secret() {
     }
 }
 
+#[test]
+fn only_a_format_that_has_room_for_several_tokens_tells_them_apart() {
+    let entry = Entry { login: Some(LOGINS[1]), galaxy_server: Some(SERVER) };
+    for format in FORMATS {
+        let expected = match format {
+            Format::DockerConfig => Some("quay.example.com:8443/acme"),
+            Format::AnsibleCfg => Some("hub"),
+            _ => None,
+        };
+        assert_eq!((format.key(entry), format.key(None)), (expected, None), "{format:?}");
+    }
+}
+
 fn handed_over(token: &Secret) -> HandedOver<'_> {
     let expires_at = DateTime::from_timestamp(1_700_000_000, 0);
-    HandedOver { token, name: "access_token", token_type: Some("Bearer"), expires_at, login: None }
+    HandedOver { token, name: "access_token", token_type: Some("Bearer"), expires_at, login: None, galaxy_server: None }
 }
 
 fn robot<'a>(token: &'a Secret, registry: &'a str) -> HandedOver<'a> {
     let login = Some(Login { username: "acme+ci", registry });
-    HandedOver { token, name: "robot_token", token_type: None, expires_at: None, login }
+    HandedOver { token, name: "robot_token", token_type: None, expires_at: None, login, galaxy_server: None }
 }
 
 fn text(written: Result<Zeroizing<Vec<u8>>, FormatError>) -> String {
     String::from_utf8(written.unwrap().to_vec()).unwrap()
 }
 
-const FORMATS: [Format; 5] = [Format::Raw, Format::Json, Format::Env, Format::DockerConfig, Format::KubernetesSecret];
+const FORMATS: [Format; 7] = [
+    Format::Raw,
+    Format::Json,
+    Format::Env,
+    Format::DockerConfig,
+    Format::KubernetesSecret,
+    Format::GalaxyToken,
+    Format::AnsibleCfg,
+];
+
+const SERVER: GalaxyServer<'_> = GalaxyServer { name: "hub", url: "https://hub.example.com/api/galaxy/" };
 
 const LOGINS: [Login<'_>; 2] = [
     Login { username: "acme+ci", registry: "quay.example.com" },

@@ -435,10 +435,10 @@ impl Place for World {
         Ok(())
     }
 
-    /// As with a file: what a killed run left is in the way of the next content.
+    /// As with a file: what a killed run left stays until the next content is written.
     async fn reserve(&self, _lock: &()) -> Result<(), PlaceError> {
         assert!(self.run.borrow().is_locked);
-        Ok(self.step("reserve", |facts| facts.left_behind = None).await?)
+        Ok(self.step("reserve", |_| ()).await?)
     }
 
     async fn write_note(&self, _lock: &(), note: &Note) -> Result<(), PlaceError> {
@@ -454,10 +454,7 @@ impl Place for World {
             self.change(|facts| facts.give(&token.secret));
             return Ok(());
         }
-        if let Err(failure) = self.put(token).await {
-            self.change(|facts| facts.left_behind = None);
-            return Err(failure.into());
-        }
+        self.put(token).await?;
         self.write_note(lock, note).await
     }
 }

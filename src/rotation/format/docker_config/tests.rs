@@ -211,7 +211,14 @@ pub(super) fn merge(existing: &str) -> String {
 }
 
 fn handed_over(token: &Secret) -> HandedOver<'_> {
-    HandedOver { token, name: "robot_token", token_type: None, expires_at: None, login: Some(LOGIN) }
+    HandedOver {
+        token,
+        name: "robot_token",
+        token_type: None,
+        expires_at: None,
+        login: Some(LOGIN),
+        galaxy_server: None,
+    }
 }
 
 pub(super) const LOGIN: Login<'_> = Login { username: "acme+ci", registry: KEY };

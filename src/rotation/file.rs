@@ -1,7 +1,7 @@
 //! A file as a place: locked, checked beforehand, replaced in one step, read back.
 //!
-//! Beside `NAME` may stand `.NAME.tokensmith.lock` (empty, keeps two runs apart), `.NAME.tokensmith.json` (the note) and, while a run is at work or after
-//! it was killed, `.NAME.tokensmith.new` (the next content), `.NAME.tokensmith.left` (what an earlier run had left as that) and
+//! Beside `NAME` may stand `.NAME.tokensmith.lock` (empty, keeps two runs apart), `.NAME.tokensmith.json` (the note) and, while a run is at work or
+//! after it was killed, `.NAME.tokensmith.new` (the next content), `.NAME.tokensmith.left` (what an earlier run had left as that) and
 //! `.NAME.tokensmith.note` (the next note). Where a file holds several tokens, the name of an entry stands before `json`, `new` and `left`.
 
 use std::fs::{self, File, OpenOptions};

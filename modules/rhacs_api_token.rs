@@ -58,8 +58,11 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
         task.refuse_public_secret()?;
     }
     let central = options.access.connect(task, &options.server, &options.connection)?;
-    let naming = Naming { name: "rox_api_token", ..Naming::default() };
+    let naming = Naming { name: "rox_api_token", central: Some(central.endpoint()), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    for remark in place.remarks() {
+        task.warn(remark);
+    }
     let job = Job { task, options: &options, central: &central, place: &place, wanted: &wanted };
     match options.state {
         State::Absent => job.revoke().await,

@@ -45,8 +45,11 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
         task.refuse_public_secret()?;
     }
     let central = options.server.connect_as(task, &options.connection, Credential::Anonymous)?;
-    let naming = Naming { name: "rox_api_token", ..Naming::default() };
+    let naming = Naming { name: "rox_api_token", central: Some(central.endpoint()), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    for remark in place.remarks() {
+        task.warn(remark);
+    }
     let system = MachineToken { task, oidc_token: &options.oidc_token, central: &central };
     let policy = Policy {
         force: options.state == State::Rotated,

@@ -325,6 +325,33 @@ fn the_end_of_the_token_stands_in_the_formats_that_have_a_place_for_it() {
 }
 
 #[test]
+fn the_entry_of_roxctl_is_written_beside_others_and_read_back() {
+    let scene = RhacsScene::new();
+    let login =
+        format!("  {}:\n    access:\n      accessToken: old\n      refreshToken: old\n", scene.central().endpoint());
+    let other = "  other.example.com:443:\n    access:\n      accessToken: of-another\n";
+    let dest = scene.file("token", &format!("centrals:\n{login}{other}"));
+    let options = with(given(scene.external_token()), json!({ "dest": dest, "dest_format": "roxctl_config" }));
+    let run = scene.machine_token_task(options.clone()).succeeded();
+    assert!(run.warnings().contains("is that of an interactive login"), "{run}");
+    let text = read(&dest);
+    assert!(text.contains(other) && !text.contains("refreshToken"), "{text}");
+    assert!(
+        text.contains("\n      issuedAt: 2") && text.contains(&format!("expiresAt: {}\n", run.text("expires_at"))),
+        "{text}"
+    );
+    let token = text.split('\'').nth(1).unwrap();
+    assert!(scene.central().token_works(token), "{text}");
+    let again = scene.machine_token_task(options).succeeded();
+    assert_eq!((again.text("reason"), again.warnings().as_str()), ("valid", ""), "{again}");
+    let broken = scene.file("broken", "centrals: [a]\n");
+    let options = with(given(scene.external_token()), json!({ "dest": broken, "dest_format": "roxctl_config" }));
+    let run = scene.machine_token_task(options);
+    assert!(run.failed() && run.message().contains("line 1 is more YAML than is edited here"), "{run}");
+    assert_eq!(exchanges(&scene), 1);
+}
+
+#[test]
 fn no_secret_is_printed_and_a_task_that_would_return_one_is_not_asynchronous() {
     let scene = RhacsScene::new();
     let options = with(in_dest(&scene), json!({ "state": "rotated", "_ansible_diff": true }));

@@ -57,7 +57,7 @@ struct Line<'a> {
 }
 
 /// A value on one line: a piece of the text.
-enum Scalar<'a> {
+pub(super) enum Scalar<'a> {
     /// None. The piece is empty and stands right behind the colon.
     Empty(&'a str),
     Plain(&'a str),
@@ -123,7 +123,7 @@ impl<'a> TokenFile<'a> {
 
 impl<'a> Scalar<'a> {
     /// The value behind a colon, where it surely is one, and on this line alone.
-    fn parse(behind_colon: &'a str) -> Option<Self> {
+    pub(super) fn parse(behind_colon: &'a str) -> Option<Self> {
         let value = behind_colon.trim_start_matches(' ');
         if value.is_empty() || value.starts_with('#') {
             return (behind_colon.is_empty() || behind_colon.starts_with(' '))
@@ -161,7 +161,7 @@ impl<'a> Scalar<'a> {
     }
 
     /// Whether reading it cannot fail, as it does where a date is none.
-    fn is_harmless(&self) -> bool {
+    pub(super) fn is_harmless(&self) -> bool {
         match self {
             Self::Plain(plain) => {
                 let is_number = plain.len() < LONGEST && plain.bytes().all(|byte| byte.is_ascii_digit());
@@ -174,7 +174,7 @@ impl<'a> Scalar<'a> {
     }
 
     /// What it stands for, where that is text.
-    fn text(&self) -> Option<Secret> {
+    pub(super) fn text(&self) -> Option<Secret> {
         match self {
             Self::Empty(_) => None,
             Self::Plain(plain) => is_text(plain).then(|| Secret::new(*plain)),
@@ -217,13 +217,13 @@ fn lines(text: &str) -> Result<Option<Line<'_>>, FormatError> {
     Ok(token)
 }
 
-fn has_content(line: &str) -> bool {
+pub(super) fn has_content(line: &str) -> bool {
     let bare = line.trim_matches([' ', '\r', '\n']);
     !bare.is_empty() && !bare.starts_with('#')
 }
 
 /// Whether it is the line that may stand before a document.
-fn is_beginning(line: &str) -> bool {
+pub(super) fn is_beginning(line: &str) -> bool {
     let behind = line.trim_end_matches(['\r', '\n']).strip_prefix("---").map(Scalar::parse);
     matches!(behind, Some(Some(Scalar::Empty(_))))
 }
@@ -268,7 +268,7 @@ fn has_surrogate(line: &str) -> bool {
 }
 
 /// Neither YAML's further line breaks nor what it forbids nor tabs, which its readers take differently.
-fn check_characters(text: &str) -> Result<(), FormatError> {
+pub(super) fn check_characters(text: &str) -> Result<(), FormatError> {
     for (number, line) in (1..).zip(text.split('\n')) {
         if !line.strip_suffix('\r').unwrap_or(line).chars().all(is_printable) {
             return Err(FormatError::Line { line: number, why: UNPRINTABLE });
@@ -277,7 +277,7 @@ fn check_characters(text: &str) -> Result<(), FormatError> {
     Ok(())
 }
 
-fn is_printable(character: char) -> bool {
+pub(super) fn is_printable(character: char) -> bool {
     !character.is_control() && !matches!(character, '\u{2028}' | '\u{2029}' | MARK | '\u{fffe}' | '\u{ffff}')
 }
 
@@ -314,7 +314,7 @@ fn is_text(plain: &str) -> bool {
     plain.starts_with(|first: char| first.is_ascii_alphabetic() || "_/".contains(first)) && !is_word
 }
 
-fn single_quoted(token: &Secret) -> Zeroizing<String> {
+pub(super) fn single_quoted(token: &Secret) -> Zeroizing<String> {
     quoted("'", &Zeroizing::new(token.reveal().split('\'').collect::<Vec<_>>().join("''")))
 }
 
@@ -329,15 +329,15 @@ fn quoted(quote: &str, text: &str) -> Zeroizing<String> {
 
 const TOKEN: &str = "token";
 
-const MARK: char = '\u{feff}';
+pub(super) const MARK: char = '\u{feff}';
 
 /// Longer keys are refused by YAML, longer numbers by Python.
-const LONGEST: usize = 200;
+pub(super) const LONGEST: usize = 200;
 
 /// What YAML takes for true, false or nothing.
 const WORDS: [&str; 7] = ["yes", "no", "on", "off", "true", "false", "null"];
 
-const TOO_MUCH: &str = "is more YAML than is edited here; leave only lines of `key: value` that begin at the left margin, or name another file";
+pub(super) const TOO_MUCH: &str = "is more YAML than is edited here; leave only lines of `key: value` that begin at the left margin, or name another file";
 
 const UNPRINTABLE: &str =
     "has a tab or another character that YAML does not take everywhere; replace it, or name another file";

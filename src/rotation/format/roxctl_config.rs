@@ -55,7 +55,7 @@ impl Way for RoxctlConfig {
     fn remarks(&self, existing: Option<&[u8]>, entry: &Entry<'_>) -> Vec<String> {
         let Some(central) = entry.central else { return Vec::new() };
         let config = Config::parse(existing, central).ok();
-        let has_login = config.is_some_and(|config| config.leaf(REFRESH_TOKEN).is_some());
+        let has_login = config.is_some_and(|config| config.is_login());
         let remark = || {
             format!("The entry of {central} is that of an interactive login (roxctl central login); it is replaced.")
         };
@@ -120,11 +120,20 @@ impl<'a> Config<'a> {
         Ok(config)
     }
 
+    /// The token, where it is not that of a person who logged in.
     fn token(&self) -> Option<Secret> {
+        if self.is_login() {
+            return None;
+        }
         match &self.leaf(ACCESS_TOKEN)?.value {
             Value::Scalar(scalar) => scalar.text().filter(|token| !token.is_empty()),
             Value::NoMembers(_) => None,
         }
+    }
+
+    /// Whether `roxctl central login` wrote the entry. The exchange of a machine's token has nothing to refresh.
+    fn is_login(&self) -> bool {
+        self.leaf(REFRESH_TOKEN).is_some_and(|leaf| !leaf.is_open())
     }
 
     /// The text with this in the entry.

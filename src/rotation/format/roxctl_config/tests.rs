@@ -149,6 +149,10 @@ fn another_login_is_told_before_it_is_replaced() {
     for (text, told) in [(with("      refreshToken: y\n"), true), (with(""), false), (String::new(), false)] {
         let remarks = Format::RoxctlConfig.remarks(Some(text.as_bytes()), ENTRY);
         assert_eq!(remarks.iter().any(|remark| remark.contains("interactive login")), told, "{remarks:?}");
+        // It is not ours: neither used on nor taken out.
+        assert_eq!(read(&text).is_some(), !told && !text.is_empty(), "{text:?}");
+        let rest = Format::RoxctlConfig.without(text.as_bytes(), ENTRY);
+        assert_eq!(rest.is_some_and(|rest| *rest == text.as_bytes()), told, "{text:?}");
     }
 }
 

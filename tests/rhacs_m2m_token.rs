@@ -98,6 +98,28 @@ fn the_token_is_replaced_for_each_reason() {
 }
 
 #[test]
+fn a_token_that_no_mapping_fits_any_more_is_dead_and_stays_where_it_is_until_there_is_another() {
+    let scene = RhacsScene::new();
+    let options = in_dest(&scene);
+    scene.machine_token_task(options.clone()).succeeded();
+    let token = read(&scene.path("token"));
+    let map = |expression: &str| {
+        let mappings = vec![Mapping::new("sub", expression, ROLE)];
+        scene
+            .central()
+            .change(|state| state.machine_access.iter_mut().for_each(|access| access.mappings = mappings.clone()));
+    };
+    map("^somebody-else$");
+    assert!(!scene.central().token_works(&token));
+    let run = scene.machine_token_task(options.clone());
+    assert!(run.failed() && run.message().contains("no mapping of Central's machine access fits"), "{run}");
+    assert_eq!(read(&scene.path("token")), token);
+    // Mappings are looked up at each use, so the old token lives again.
+    map(".*");
+    assert_eq!(scene.machine_token_task(options).succeeded().text("reason"), "valid");
+}
+
+#[test]
 fn every_refusal_of_an_exchange_is_explained_and_what_stands_in_dest_stays() {
     type Prepare = fn(&RhacsScene) -> Value;
     let cases: [(&str, Prepare, &[&str]); 20] = [

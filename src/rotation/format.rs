@@ -9,6 +9,7 @@ mod kubernetes_secret;
 mod raw;
 mod roxctl_config;
 mod splice;
+mod yaml;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;

@@ -5,10 +5,8 @@
 use chrono::DateTime;
 use zeroize::Zeroizing;
 
-use super::galaxy_token::{
-    LONGEST, MARK, Scalar, TOO_MUCH, check_characters, has_content, is_beginning, is_printable, single_quoted,
-};
 use super::splice::offset;
+use super::yaml::{LONGEST, MARK, Scalar, check_characters, has_content, is_beginning, is_printable, single_quoted};
 use super::{Entry, FormatError, HandedOver, Way, bytes, joined};
 use crate::jwt::Claims;
 use crate::secret::Secret;
@@ -353,6 +351,9 @@ const ACCESS_TOKEN: &str = "accessToken";
 const ISSUED_AT: &str = "issuedAt";
 const EXPIRES_AT: &str = "expiresAt";
 const REFRESH_TOKEN: &str = "refreshToken";
+
+const TOO_MUCH: &str =
+    "is more YAML than is edited here; leave only mappings as roxctl writes them, or name another file";
 
 const NO_MAPPING: &str =
     "has a value where roxctl has a mapping, so nothing can be added to it; is this the right file?";

@@ -1,4 +1,5 @@
 use super::super::Format;
+use super::super::yaml::UNPRINTABLE;
 use super::*;
 
 #[test]

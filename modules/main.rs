@@ -9,10 +9,13 @@ mod gateway_manage;
 mod gateway_token;
 mod hub;
 mod hub_token;
+mod oidc;
 mod quay_keyless_token;
 mod quay_robot_token;
 mod rhacs;
 mod rhacs_api_token;
+mod rhacs_api_token_info;
+mod rhacs_m2m_token;
 mod sso_token;
 
 /// The registry: one line for each module, which is `NAME.rs` and `NAME.yml` beside this file.
@@ -23,6 +26,8 @@ const MODULES: &[Module] = &[
     module!(quay_keyless_token),
     module!(quay_robot_token),
     module!(rhacs_api_token),
+    module!(rhacs_api_token_info),
+    module!(rhacs_m2m_token),
     module!(sso_token),
 ];
 

@@ -1,24 +1,20 @@
 //! quay_keyless_token: a robot's password of one hour, in exchange for a token of an external identity provider.
 
-use std::fs;
-use std::path::PathBuf;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use thiserror::Error;
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::{Client, Connection};
 use tokensmith::jwt::Claims;
-use tokensmith::rotation::{
-    HandOver, Naming, Note, Overlap, Policy, Proof, Reason, Rotate, Rotation, Standing, Subject, System, Token, Trace,
-};
+use tokensmith::rotation::{HandOver, Naming, Note, Overlap, Policy, Proof, Rotate, Standing, Subject, System, Token};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::SystemError;
 use tokensmith::systems::quay::{LogIn, Quay, QuayError, Registry, Server, is_no_name, robot_name};
-use tokensmith::timestamp::timestamp;
+
+use crate::oidc::{self, OidcToken};
 
 /// The options of `quay_keyless_token.yml`.
 #[derive(Deserialize)]
@@ -29,10 +25,10 @@ pub(crate) struct Options {
     hand_over: HandOver,
     #[serde(flatten)]
     server: Server,
+    #[serde(flatten)]
+    oidc_token: OidcToken,
     robot: String,
     organization: Option<String>,
-    oidc_token: Option<Secret>,
-    oidc_token_file: Option<PathBuf>,
     state: State,
     renew_before: Span,
 }
@@ -74,14 +70,14 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
         Rotate { system: &system, place: &place, policy: &policy, subject: &subject, check_mode: task.check_mode };
     let rotation = rotate.overlap(TimeDelta::zero()).await?;
     if task.check_mode && rotation.issued {
-        options.read_oidc_token()?;
+        options.oidc_token.read()?;
     }
 
     let mut returned = json!({ "robot": robot, "registry": registry_key });
     if let Some(file) = place.file() {
         returned["dest"] = json!(file.path());
     }
-    Ok(outcome(task, &options, returned, rotation))
+    Ok(oidc::outcome(task, &options.hand_over, returned, rotation))
 }
 
 impl Options {
@@ -105,35 +101,6 @@ impl Options {
             (None, Some(organization)) => Ok(format!("{organization}+{robot}")),
             (None, None) => bail!("name the robot in full, such as acme+{robot}, or say its organization"),
         }
-    }
-
-    fn read_oidc_token(&self) -> Result<Secret> {
-        let token = match (&self.oidc_token, &self.oidc_token_file) {
-            (Some(token), _) => token.trimmed(),
-            (None, Some(path)) => {
-                let text = fs::read_to_string(path)
-                    .with_context(|| format!("oidc_token_file {} cannot be read", path.display()))?;
-                Secret::from(text).trimmed()
-            }
-            (None, None) => bail!("one of oidc_token and oidc_token_file is needed"),
-        };
-        if token.is_empty() {
-            match &self.oidc_token_file {
-                Some(path) => bail!("oidc_token_file {} is empty", path.display()),
-                None => bail!("oidc_token is empty"),
-            }
-        }
-        let Some(claims) = Claims::of(&token) else {
-            bail!("the OIDC token is no JWT; it has to be one that the identity provider signed for this job")
-        };
-        if let Some(end) = claims.expires_at().filter(|end| *end + LEEWAY <= Utc::now()) {
-            bail!(
-                "the OIDC token ended at {} (its exp claim; this host's clock says {}): get a new one from its issuer",
-                timestamp(end),
-                timestamp(Utc::now())
-            );
-        }
-        Ok(token)
     }
 }
 
@@ -165,7 +132,7 @@ impl System for KeylessToken<'_> {
     }
 
     async fn issue(&self) -> Result<Token, KeylessError> {
-        let oidc_token = self.options.read_oidc_token().map_err(KeylessError::OidcToken)?;
+        let oidc_token = self.options.oidc_token.read().map_err(KeylessError::OidcToken)?;
         self.task.learn(&oidc_token);
         let asked_at = Utc::now();
         let secret = self.quay.exchange(self.robot, &oidc_token).await?;
@@ -209,36 +176,3 @@ impl SystemError for KeylessError {
         false
     }
 }
-
-fn outcome(task: &Task, options: &Options, mut returned: Value, rotation: Rotation) -> Outcome {
-    let has_file = options.hand_over.dest.is_some();
-    // Without a file there is nothing to be missing in.
-    let reason = if has_file { rotation.reason } else { Reason::Forced };
-    let is_forecast = task.check_mode && reason != Reason::Valid;
-    returned["reason"] = json!(reason);
-    let after = rotation.token.as_ref().filter(|_| !is_forecast || !rotation.issued).map(Trace::of);
-    if let Some(token) = &after {
-        returned["fingerprint"] = json!(token.fingerprint);
-        returned["expires_at"] = json!(token.expires_at.map(timestamp));
-        returned["expires_in"] = json!(token.expires_at.map(|end| (end - Utc::now()).num_seconds().max(0)));
-    }
-    let shown = |token: Option<&Trace>| {
-        json!({
-            "token": token.map(|token| &token.fingerprint),
-            "expires_at": token.and_then(|token| token.expires_at).map(timestamp),
-        })
-    };
-    let mut outcome = Outcome::new(&returned)
-        .changed(has_file && rotation.handed_over)
-        .diff(&shown(rotation.before.as_ref()), &shown(after.as_ref()));
-    if let Some(token) = rotation.token.filter(|_| options.hand_over.returns_token() && !is_forecast) {
-        outcome = outcome.secret("token", &token.secret);
-    }
-    match rotation.error {
-        Some(error) => outcome.failed(error.into()),
-        None => outcome,
-    }
-}
-
-/// How far behind the clocks may be that Quay compares.
-const LEEWAY: TimeDelta = TimeDelta::seconds(30);

@@ -12,26 +12,13 @@ use tokensmith::systems::rhacs::{Central, Credential};
 
 /// The options of `fragments/rhacs.yml`.
 #[derive(Deserialize)]
-pub(crate) struct Access {
+pub(crate) struct Server {
     rhacs_host: String,
-    rhacs_token: Option<Secret>,
-    rhacs_token_file: Option<PathBuf>,
-    rhacs_username: String,
-    rhacs_password: Option<Secret>,
     skip_validate_certs: bool,
 }
 
-impl Access {
-    /// Central, with the credential of the task. Nothing is sent yet.
-    pub(crate) fn connect(&self, task: &Task, connection: &Connection) -> Result<Central> {
-        let credential = self.credential()?;
-        if let Credential::Token(token) = &credential {
-            task.learn(token);
-        }
-        self.connect_as(task, connection, credential)
-    }
-
-    /// The same, as somebody else.
+impl Server {
+    /// Central, called with this credential. Nothing is sent yet.
     pub(crate) fn connect_as(&self, task: &Task, connection: &Connection, credential: Credential) -> Result<Central> {
         let validate_certs = connection.validate_certs && !self.skip_validate_certs;
         if !validate_certs {
@@ -39,6 +26,26 @@ impl Access {
         }
         let client = Client::new(&Connection { validate_certs, ..connection.clone() })?;
         Ok(Central::new(client, &self.rhacs_host, credential)?)
+    }
+}
+
+/// The options of `fragments/rhacs_auth.yml`.
+#[derive(Deserialize)]
+pub(crate) struct Access {
+    rhacs_token: Option<Secret>,
+    rhacs_token_file: Option<PathBuf>,
+    rhacs_username: String,
+    rhacs_password: Option<Secret>,
+}
+
+impl Access {
+    /// Central, called with the credential of the task. Nothing is sent yet.
+    pub(crate) fn connect(&self, task: &Task, server: &Server, connection: &Connection) -> Result<Central> {
+        let credential = self.credential()?;
+        if let Credential::Token(token) = &credential {
+            task.learn(token);
+        }
+        server.connect_as(task, connection, credential)
     }
 
     fn credential(&self) -> Result<Credential> {

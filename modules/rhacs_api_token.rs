@@ -18,7 +18,7 @@ use tokensmith::span::Span;
 use tokensmith::systems::rhacs::{self, ApiToken, Central, Status};
 use tokensmith::timestamp::timestamp;
 
-use crate::rhacs::Access;
+use crate::rhacs::{Access, Server};
 use lifetime::Expiration;
 use token::{KeptToken, Wanted};
 
@@ -29,6 +29,8 @@ pub(crate) struct Options {
     connection: Connection,
     #[serde(flatten)]
     hand_over: HandOver,
+    #[serde(flatten)]
+    server: Server,
     #[serde(flatten)]
     access: Access,
     name: String,
@@ -55,9 +57,12 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     if options.state != State::Absent && options.hand_over.returns_token() {
         task.refuse_public_secret()?;
     }
-    let central = options.access.connect(task, &options.connection)?;
-    let naming = Naming { name: "rox_api_token", ..Naming::default() };
+    let central = options.access.connect(task, &options.server, &options.connection)?;
+    let naming = Naming { name: "rox_api_token", central: Some(central.endpoint()), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    for remark in place.remarks() {
+        task.warn(remark);
+    }
     let job = Job { task, options: &options, central: &central, place: &place, wanted: &wanted };
     match options.state {
         State::Absent => job.revoke().await,

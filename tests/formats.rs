@@ -1,4 +1,4 @@
-//! What we write into the files of ansible-galaxy beside what ansible reads there, over generated files.
+//! What we write into the files of ansible-galaxy and roxctl beside what is read there, over generated files.
 //!
 //! `TOKENSMITH_PYTHON` names a Python that has ansible-core. `TOKENSMITH_SEED` and `TOKENSMITH_FILES` change what is compared, and how much of it.
 
@@ -52,6 +52,28 @@ fn ansible_galaxy_reads_the_new_token_and_all_else_as_before_from_an_ansible_cfg
     comparison.check_that_enough_was_seen(30)
 }
 
+#[test]
+fn roxctl_reads_the_new_token_and_all_else_as_before_from_its_file() -> Result<()> {
+    let mut comparison = Comparison::start("roxctl_config")?;
+    for (number, text) in files(roxctl_config)?.into_iter().enumerate() {
+        let token = TOKENS[number % TOKENS.len()];
+        let Some([before, after, without]) = comparison.read(Format::RoxctlConfig, &text, token)? else { continue };
+        let told = format!("{text:?}: {before} became {after}, and without the token {without}");
+        assert_eq!(after["token"], token, "{told}");
+        assert_eq!((&after["rest"], &without["rest"]), (&before["rest"], &before["rest"]), "{told}");
+        assert_eq!(after["own"], before["own"], "{told}");
+        if before["token"] != token || before["refresh_token"] != "None" {
+            let end = json!("2026-11-22 15:00:00+00:00");
+            assert_eq!((&after["expires_at"], &after["refresh_token"]), (&end, &json!("None")), "{told}");
+        }
+        assert_eq!(without["token"], Value::Null, "{told}");
+        // With a refresh token it is a person's.
+        let is_login = before["refresh_token"] != "None";
+        check_reading(Format::RoxctlConfig, &text, if is_login { &Value::Null } else { &before["token"] });
+    }
+    comparison.check_that_enough_was_seen(30)
+}
+
 /// The process that reads files as ansible does, and running totals.
 struct Comparison {
     format: &'static str,
@@ -88,9 +110,16 @@ impl Comparison {
     /// What ansible reads of a file, of the same with a new token, and of that without it. Nothing where we refuse it.
     fn read(&mut self, format: Format, text: &str, token: &str) -> Result<Option<[Value; 3]>> {
         let secret = Secret::new(token);
-        let Entry { login, galaxy_server } = ENTRY;
-        let what =
-            HandedOver { token: &secret, name: "token", token_type: None, expires_at: None, login, galaxy_server };
+        let Entry { login, galaxy_server, central } = ENTRY;
+        let what = HandedOver {
+            token: &secret,
+            name: "token",
+            token_type: None,
+            expires_at: Some(END.parse()?),
+            login,
+            galaxy_server,
+            central,
+        };
         let after = match format.write(&what, Some(text.as_bytes())) {
             Ok(after) => String::from_utf8(after.to_vec())?,
             Err(why) => {
@@ -98,13 +127,15 @@ impl Comparison {
                 let is_read = self.ask(&[text])?[0].get("error").is_none();
                 self.refused_by_us += usize::from(is_read);
                 // Of an ansible.cfg all is understood; only a token over several lines is no token.
-                let is_excused = format == Format::GalaxyToken || why.to_string().contains("a token that goes on");
+                let is_excused = format != Format::AnsibleCfg || why.to_string().contains("a token that goes on");
                 assert!(!is_read || is_excused, "{text:?} is refused, and ansible reads it: {why}");
                 return Ok(None);
             }
         };
         self.written += 1;
-        check_bytes(text, &after);
+        if format != Format::RoxctlConfig {
+            check_bytes(text, &after);
+        }
         let without = format.without(after.as_bytes(), ENTRY).unwrap_or_default();
         let without = String::from_utf8(without.to_vec())?;
         let [before, after, without] = &self.ask(&[text, &after, &without])?[..] else {
@@ -242,6 +273,57 @@ fn ansible_cfg(random: &mut Random) -> String {
     lines.join(line_break) + end
 }
 
+fn roxctl_config(random: &mut Random) -> String {
+    let line_break = random.pick(&["\n", "\n", "\n", "\r\n"]);
+    let mut lines: Vec<String> = Vec::new();
+    if random.chance(20) {
+        lines.push(random.pick(&["---", "--- # mine", "--- x"]).to_owned());
+    }
+    let step = random.pick(&["    ", "    ", "  ", " "]);
+    for key in ["a", "centrals", "'b'"] {
+        if key != "centrals" && random.chance(30) {
+            lines.push(format!("{key}:{}", random.pick(ROX_VALUES)));
+        }
+        if key == "centrals" && random.chance(90) {
+            lines.push(format!("{key}:{}", random.pick(MAPPINGS)));
+            if random.chance(85) {
+                roxctl_entries(random, step, &mut lines);
+            }
+        }
+    }
+    if random.chance(12) {
+        let place = random.below(lines.len() + 1);
+        lines.insert(place, [random.pick(&["", step]), random.pick(ODD_LINES)].concat());
+    }
+    let end = if random.chance(20) { "" } else { line_break };
+    lines.join(line_break) + end
+}
+
+fn roxctl_entries(random: &mut Random, step: &str, lines: &mut Vec<String>) {
+    let mut centrals = vec!["other.example.com:8443", "'10.0.0.1:443'", "10.0.0.2:443", random.pick(CENTRALS)];
+    for _ in 0..random.below(4) + 1 {
+        let central = centrals.swap_remove(random.below(centrals.len()));
+        lines.push(format!("{step}{central}:{}", random.pick(MAPPINGS)));
+        if random.chance(10) {
+            continue;
+        }
+        if random.chance(15) {
+            lines.push(format!("{step}{step}x:{}", random.pick(ROX_VALUES)));
+        }
+        lines.push(format!("{step}{step}access:{}", random.pick(MAPPINGS)));
+        for leaf in ["accessToken", "\"issuedAt\"", "expiresAt", "refreshToken", "y"] {
+            if random.chance(60) {
+                let value =
+                    if random.chance(2) { random.pick(ODD_VALUES) } else { random.pick(ROX_VALUES).trim_start() };
+                lines.push(format!("{step}{step}{step}{leaf}: {value}"));
+            }
+            if random.chance(5) {
+                lines.push(random.pick(&["", "  # x: y", "# x"]).to_owned());
+            }
+        }
+    }
+}
+
 /// SplitMix64: small, and the same everywhere.
 struct Random(u64);
 
@@ -263,7 +345,27 @@ impl Random {
 }
 
 const URL: &str = "https://hub.example.com/api/galaxy/";
-const ENTRY: Entry<'_> = Entry { login: None, galaxy_server: Some(GalaxyServer { name: "hub", url: URL }) };
+const ENTRY: Entry<'_> =
+    Entry { login: None, galaxy_server: Some(GalaxyServer { name: "hub", url: URL }), central: Some(CENTRAL) };
+const CENTRAL: &str = "central.example.com:443";
+const CENTRALS: &[&str] = &["central.example.com:443", "'central.example.com:443'", "\"central.example.com:443\""];
+const END: &str = "2026-11-22T15:00:00Z";
+
+const MAPPINGS: &[&str] = &["", "", "", "", "", "", "", "", "", "", "", "", "", "", " # x", " ", " {}", " null"];
+
+const ROX_VALUES: &[&str] = &[
+    " t0ken",
+    " 't0ken'",
+    " \"t0ken\"",
+    " eyJhbGciOi.J9-_a.b",
+    " 2026-01-01T00:00:00Z",
+    " 2026-01-01T00:00:00.123456789+02:00 # x",
+    "",
+    " {}",
+    " yes",
+    " 123",
+    " # x",
+];
 
 /// Hexadecimal digits that YAML could take for numbers, and others.
 const TOKENS: [&str; 8] = [

@@ -16,6 +16,8 @@ mod quay;
 mod quay_keyless;
 #[path = "kill/rhacs.rs"]
 mod rhacs;
+#[path = "kill/rhacs_m2m.rs"]
+mod rhacs_m2m;
 #[path = "kill/side_by_side.rs"]
 mod side_by_side;
 #[path = "kill/sso.rs"]

@@ -17,6 +17,8 @@ mod hub;
 mod manage;
 #[path = "playbooks/quay.rs"]
 mod quay;
+#[path = "playbooks/rhacs.rs"]
+mod rhacs;
 
 #[test]
 fn the_playbook_keeps_an_offline_token_alive_on_every_ansible_core() {

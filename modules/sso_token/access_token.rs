@@ -117,6 +117,7 @@ impl<'a> Destination<'a> {
             expires_at: Some(expires_at),
             login: None,
             galaxy_server: None,
+            central: None,
         };
         let content = self.options.dest_format.write(&handed_over, None)?;
         file.hand_over(&content)?;

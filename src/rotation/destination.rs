@@ -72,6 +72,8 @@ pub struct Naming {
     pub login: Option<(String, String)>,
     /// The galaxy server that it is for, by its name in an `ansible.cfg`, and its address.
     pub galaxy_server: Option<(String, String)>,
+    /// The Central that it is for: host and port, as roxctl writes them.
+    pub central: Option<String>,
 }
 
 impl Naming {
@@ -79,6 +81,7 @@ impl Naming {
         Entry {
             login: self.login.as_ref().map(|(username, registry)| Login { username, registry }),
             galaxy_server: self.galaxy_server.as_ref().map(|(name, url)| GalaxyServer { name, url }),
+            central: self.central.as_deref(),
         }
     }
 }
@@ -167,8 +170,8 @@ impl FileInFormat {
 
     fn handed_over<'a>(&'a self, token: &'a Secret, expires_at: Option<DateTime<Utc>>) -> HandedOver<'a> {
         let Naming { name, token_type, .. } = self.naming;
-        let Entry { login, galaxy_server } = self.entry();
-        HandedOver { token, name, token_type, expires_at, login, galaxy_server }
+        let Entry { login, galaxy_server, central } = self.entry();
+        HandedOver { token, name, token_type, expires_at, login, galaxy_server, central }
     }
 
     fn compose(&self, token: &Token, existing: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
@@ -362,6 +365,7 @@ mod tests {
             expires_at: None,
             login: Some(Login { username: "acme+old", registry: "quay.example.com" }),
             galaxy_server: None,
+            central: None,
         };
         let content = other.0.as_ref().unwrap().format.write(&what, None).unwrap();
         let content = String::from_utf8(content.to_vec()).unwrap();
@@ -410,7 +414,7 @@ mod tests {
         let hand_over: HandOver = serde_json::from_value(options).unwrap();
         let login = Some(("acme+ci".to_owned(), "quay.example.com".to_owned()));
         let galaxy_server = Some(("hub".to_owned(), "https://hub.example.com/api/galaxy/".to_owned()));
-        let naming = Naming { name: "robot_token", token_type: None, login, galaxy_server };
+        let naming = Naming { name: "robot_token", token_type: None, login, galaxy_server, central: None };
         let destination = hand_over.destination(hand_over.dest.as_deref(), naming).unwrap();
         (folder, destination)
     }

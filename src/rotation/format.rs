@@ -7,7 +7,9 @@ mod galaxy_token;
 mod json;
 mod kubernetes_secret;
 mod raw;
+mod roxctl_config;
 mod splice;
+mod yaml;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -36,6 +38,8 @@ pub enum Format {
     GalaxyToken,
     /// The section of a galaxy server in an `ansible.cfg`. Everything else in that file stays as it is.
     AnsibleCfg,
+    /// The entry of a Central in the file of roxctl. Everything else in that file stays as it is.
+    RoxctlConfig,
 }
 
 /// A token with what its users want to know of it.
@@ -52,12 +56,14 @@ pub struct HandedOver<'a> {
     pub login: Option<Login<'a>>,
     /// The galaxy server that it is for, where it is one's.
     pub galaxy_server: Option<GalaxyServer<'a>>,
+    /// The Central that it is for, where it is one's: host and port.
+    pub central: Option<&'a str>,
 }
 
 impl<'a> HandedOver<'a> {
     /// Which of a file's tokens it is.
     pub fn entry(&self) -> Entry<'a> {
-        Entry { login: self.login, galaxy_server: self.galaxy_server }
+        Entry { login: self.login, galaxy_server: self.galaxy_server, central: self.central }
     }
 }
 
@@ -68,6 +74,8 @@ pub struct Entry<'a> {
     pub login: Option<Login<'a>>,
     /// The galaxy server that it is for.
     pub galaxy_server: Option<GalaxyServer<'a>>,
+    /// The Central that it is for: host and port, as roxctl writes them.
+    pub central: Option<&'a str>,
 }
 
 impl<'a> From<Option<&Login<'a>>> for Entry<'a> {
@@ -152,6 +160,9 @@ pub enum FormatError {
     /// The section to write into is not known.
     #[error("this format writes into the section of one galaxy server; name it with galaxy_server")]
     NoGalaxyServer,
+    /// The format is for tokens of RHACS.
+    #[error("this format is for the token of a Central, which this token is not; use raw, json or env")]
+    NoCentral,
     /// `ansible-galaxy` would not find the section.
     #[error("'{0}' cannot be the name of a galaxy server in it; use letters, digits, '_', '-' and '.' only")]
     ServerName(String),
@@ -189,15 +200,16 @@ impl Format {
 
     /// Whether other things in the file are kept.
     pub fn merges(self) -> bool {
-        matches!(self, Self::DockerConfig | Self::GalaxyToken | Self::AnsibleCfg)
+        matches!(self, Self::DockerConfig | Self::GalaxyToken | Self::AnsibleCfg | Self::RoxctlConfig)
     }
 
     /// What tells a token from the others in the file, where the format has room for several.
     pub fn key<'a>(self, entry: impl Into<Entry<'a>>) -> Option<&'a str> {
-        let Entry { login, galaxy_server } = entry.into();
+        let Entry { login, galaxy_server, central } = entry.into();
         match self {
             Self::DockerConfig => login.map(|login| login.registry),
             Self::AnsibleCfg => galaxy_server.map(|server| server.name),
+            Self::RoxctlConfig => central,
             _ => None,
         }
     }
@@ -222,6 +234,7 @@ impl Format {
             Self::KubernetesSecret => &kubernetes_secret::KubernetesSecret,
             Self::GalaxyToken => &galaxy_token::GalaxyToken,
             Self::AnsibleCfg => &ansible_cfg::AnsibleCfg,
+            Self::RoxctlConfig => &roxctl_config::RoxctlConfig,
         }
     }
 }

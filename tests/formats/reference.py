@@ -1,4 +1,4 @@
-"""Reads files of ansible-galaxy as it reads them: texts of one file per line in, what is in each of them out."""
+"""Reads files of ansible-galaxy and roxctl as they read them: texts of one file per line in, what is in each of them out."""
 
 import io
 import json
@@ -9,6 +9,7 @@ from ansible.config.manager import ConfigManager, ensure_type
 
 LOADERS = [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
 SECTION = "galaxy_server.hub"
+CENTRAL = "central.example.com:443"
 FILE = sys.argv[1]
 MANAGER = ConfigManager(FILE)
 
@@ -42,6 +43,29 @@ def ansible_cfg(text):
     }
 
 
+def roxctl_config(text):
+    found = [roxctl_entries(yaml.load(text.encode(), Loader=loader)) for loader in LOADERS]
+    assert repr(found[0]) == repr(found[1]), "the loaders differ"
+    return found[0]
+
+
+def roxctl_entries(loaded):
+    """What is not there, is null and has no members means the same to roxctl."""
+    file = loaded or {}
+    centrals = file.pop("centrals", None) or {}
+    entry = centrals.pop(CENTRAL, None) or {}
+    access = entry.pop("access", None) or {}
+    known = {name: access.pop(name, None) for name in ["accessToken", "issuedAt", "expiresAt", "refreshToken"]}
+    token = known["accessToken"]
+    return {
+        "token": token if isinstance(token, str) else None,
+        "expires_at": str(known["expiresAt"]),
+        "refresh_token": str(known["refreshToken"]),
+        "own": repr((entry, access)),
+        "rest": repr((file, centrals)),
+    }
+
+
 def answer(read, text):
     try:
         return read(text)
@@ -51,5 +75,5 @@ def answer(read, text):
 
 for line in sys.stdin:
     case = json.loads(line)
-    read = {"galaxy_token": galaxy_token, "ansible_cfg": ansible_cfg}[case["format"]]
+    read = {"galaxy_token": galaxy_token, "ansible_cfg": ansible_cfg, "roxctl_config": roxctl_config}[case["format"]]
     print(json.dumps([answer(read, text) for text in case["texts"]]), flush=True)

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::gateway::{GatewayScene, USER};
 use crate::hub::HubScene;
 use crate::quay::QuayScene;
+use crate::rhacs::RhacsScene;
 use crate::scene::{Scene, read};
 
 /// What a play is about: the options that all its tasks have, and its secrets.
@@ -247,6 +248,23 @@ impl World for GatewayScene {
             "own": self.platform().issue_token(USER, "caller", "write").1,
             "admin_password": self.platform().password("admin"),
             "wrong_secret": Installed::WRONG_SECRET,
+        })
+    }
+}
+
+impl World for RhacsScene {
+    fn defaults(&self) -> Value {
+        self.machine_token_options(json!({}))
+    }
+
+    fn secrets(&self) -> Value {
+        let external = self.external_token();
+        json!({
+            "administrator": self.token,
+            "password": self.central().admin_password(),
+            "wrong_secret": Installed::WRONG_SECRET,
+            "oidc": external.sign().expect("the provider signs"),
+            "expired_oidc": external.expired().sign().expect("the provider signs"),
         })
     }
 }

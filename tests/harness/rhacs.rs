@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
-use tokensmith_sandbox::{Central, Fault, Sandbox};
+use tokensmith_sandbox::central::Mapping;
+use tokensmith_sandbox::{Central, ExternalToken, Fault, Sandbox};
 
 use crate::executable::{self, Run};
 
@@ -51,6 +52,32 @@ impl RhacsScene {
         let token = self.central().issue_token(name, &[ROLE], seconds);
         let id = self.central().tokens().pop().expect("the token has a record").id;
         (id, token)
+    }
+
+    /// A token of a machine, which Central takes in exchange for one that lives for an hour and has the role of pipelines.
+    pub fn external_token(&self) -> ExternalToken {
+        let provider = self.central().identity_provider();
+        self.central().add_machine_access(&provider.issuer(), HOUR, &[Mapping::new("sub", SUBJECT, ROLE)]);
+        self.external_token_again()
+    }
+
+    /// Another one, of which Central may know or not.
+    pub fn external_token_again(&self) -> ExternalToken {
+        self.central().identity_provider().token(SUBJECT)
+    }
+
+    /// Runs `rhacs_m2m_token`, without a credential.
+    pub fn machine_token_task(&self, options: Value) -> Run {
+        executable::module("rhacs_m2m_token", &self.machine_token_options(options))
+    }
+
+    /// The options of such a task.
+    pub fn machine_token_options(&self, options: Value) -> Value {
+        let mut all = json!({ "rhacs_token": null });
+        if let (Value::Object(all), Value::Object(options)) = (&mut all, options) {
+            all.extend(options);
+        }
+        self.options(all)
     }
 
     /// A path in the scene's folder.
@@ -103,5 +130,8 @@ impl Default for RhacsScene {
 
 /// The role of pipelines, which allows nothing about tokens.
 pub const ROLE: &str = "Continuous Integration";
+/// Seconds of an hour.
+pub const HOUR: i64 = 3_600;
 /// Seconds of a day.
 pub const DAY: i64 = 86_400;
+const SUBJECT: &str = "repo:acme/app:ref:refs/heads/main";

@@ -36,11 +36,11 @@ fn fill(stage: &Path, root: &Path, galaxy: &Galaxy, executables: &[PathBuf]) -> 
         galaxy.readme
     );
     for module in &modules {
-        write(&stage.join("plugins/modules").join(module.name()).with_extension("py"), &stub::module(module)?)?;
-        write(&stage.join("plugins/action").join(module.name()).with_extension("py"), &stub::action(module))?;
+        write(&stage.join("plugins/modules").join(module.name()).with_extension("py"), stub::module(module)?)?;
+        write(&stage.join("plugins/action").join(module.name()).with_extension("py"), stub::action(module))?;
     }
     let runtime = stage.join("meta/runtime.yml");
-    write(&runtime, &(fs::read_to_string(&runtime)? + &action_groups(&modules)))?;
+    write(&runtime, fs::read_to_string(&runtime)? + &action_groups(&modules))?;
     for executable in executables {
         add_executable(stage, executable)?;
     }
@@ -50,7 +50,7 @@ fn fill(stage: &Path, root: &Path, galaxy: &Galaxy, executables: &[PathBuf]) -> 
 /// A file with mode 0644, or a folder with all that does not look like somebody's leftover.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_file() {
-        return write(to, &fs::read_to_string(from).with_context(|| format!("cannot read {}", from.display()))?);
+        return write(to, fs::read(from).with_context(|| format!("cannot read {}", from.display()))?);
     }
     for entry in from.read_dir()? {
         let name = entry?.file_name();
@@ -62,9 +62,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     create_folder_of(path)?;
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
     set_mode(path, 0o644)
 }
 

@@ -48,6 +48,14 @@ fn leftovers_and_strangers_stay_out() {
 }
 
 #[test]
+fn a_picture_is_staged_as_it_is() {
+    let sources = Sources::new(&["alpha_token"]);
+    let picture = [0x89, b'P', b'N', b'G', 0xff, 0x00];
+    fs::write(sources.path("README.md"), picture).unwrap();
+    assert_eq!(fs::read(sources.stage().join("README.md")).unwrap(), picture);
+}
+
+#[test]
 fn each_system_has_an_action_group_and_all_have_one() {
     let sources = Sources::new(&["beta_token", "alpha_token", "alpha_other"]);
     assert_eq!(

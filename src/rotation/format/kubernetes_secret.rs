@@ -223,6 +223,7 @@ mod tests {
             expires_at: None,
             login,
             galaxy_server: None,
+            central: None,
         };
         text(&Format::KubernetesSecret.write(&what, None).unwrap())
     }
@@ -236,6 +237,7 @@ mod tests {
             expires_at: None,
             login: Some(LOGIN),
             galaxy_server: None,
+            central: None,
         };
         Format::KubernetesSecret.write(&what, existing.map(str::as_bytes)).map(|content| text(&content))
     }

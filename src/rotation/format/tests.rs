@@ -6,7 +6,12 @@ fn every_format_reads_back_what_it_wrote() {
         for token in ["eyJ.abc.def", "with 'quotes' and \"more\"", "'", "back\\slash", "x:y", "x"] {
             for login in LOGINS {
                 let token = Secret::new(token);
-                let what = HandedOver { login: Some(login), galaxy_server: Some(SERVER), ..handed_over(&token) };
+                let what = HandedOver {
+                    login: Some(login),
+                    galaxy_server: Some(SERVER),
+                    central: Some(CENTRAL),
+                    ..handed_over(&token)
+                };
                 let written = format.write(&what, None).unwrap();
                 assert_eq!(format.read(&written, what.entry()), Some(token.clone()), "{format:?}");
                 assert_eq!(format.write(&what, Some(&written)).unwrap(), written, "{format:?}");
@@ -115,6 +120,7 @@ fn a_token_that_logs_in_nowhere_is_refused_by_the_formats_for_registries_and_ser
         let error = match format {
             Format::DockerConfig | Format::KubernetesSecret => Some(FormatError::NoLogin),
             Format::AnsibleCfg => Some(FormatError::NoGalaxyServer),
+            Format::RoxctlConfig => Some(FormatError::NoCentral),
             _ => None,
         };
         assert_eq!(format.check(None, None).err(), error, "{format:?}");
@@ -137,9 +143,10 @@ fn there_is_room_for_a_large_token_in_every_format() {
             Format::DockerConfig => format!("{{\"HttpHeaders\": {{\"X\": \"{long}\"}}}}"),
             Format::GalaxyToken => format!("other: {long}"),
             Format::AnsibleCfg => format!("[defaults]\nother = {long}"),
+            Format::RoxctlConfig => format!("other: {long}"),
             _ => String::new(),
         };
-        let what = HandedOver { login, galaxy_server, ..handed_over(&token) };
+        let what = HandedOver { login, galaxy_server, central: Some(&registry), ..handed_over(&token) };
         let written = format.write(&what, Some(existing.as_bytes())).unwrap();
         let room = format.room(existing.len());
         assert!(written.len() <= room, "{format:?} {} {room}", written.len());
@@ -148,7 +155,8 @@ fn there_is_room_for_a_large_token_in_every_format() {
 
 #[test]
 fn formats_have_the_names_of_the_option() {
-    let names = ["raw", "json", "env", "docker_config", "kubernetes_secret", "galaxy_token", "ansible_cfg"];
+    let names =
+        ["raw", "json", "env", "docker_config", "kubernetes_secret", "galaxy_token", "ansible_cfg", "roxctl_config"];
     for (format, name) in FORMATS.into_iter().zip(names) {
         assert_eq!(serde_json::from_value::<Format>(name.into()).unwrap(), format);
     }
@@ -164,11 +172,12 @@ fn errors_and_files_never_show_a_secret() {
 
 #[test]
 fn only_a_format_that_has_room_for_several_tokens_tells_them_apart() {
-    let entry = Entry { login: Some(LOGINS[1]), galaxy_server: Some(SERVER) };
+    let entry = Entry { login: Some(LOGINS[1]), galaxy_server: Some(SERVER), central: Some(CENTRAL) };
     for format in FORMATS {
         let expected = match format {
             Format::DockerConfig => Some("quay.example.com:8443/acme"),
             Format::AnsibleCfg => Some("hub"),
+            Format::RoxctlConfig => Some(CENTRAL),
             _ => None,
         };
         assert_eq!((format.key(entry), format.key(None)), (expected, None), "{format:?}");
@@ -177,19 +186,35 @@ fn only_a_format_that_has_room_for_several_tokens_tells_them_apart() {
 
 fn handed_over(token: &Secret) -> HandedOver<'_> {
     let expires_at = DateTime::from_timestamp(1_700_000_000, 0);
-    HandedOver { token, name: "access_token", token_type: Some("Bearer"), expires_at, login: None, galaxy_server: None }
+    HandedOver {
+        token,
+        name: "access_token",
+        token_type: Some("Bearer"),
+        expires_at,
+        login: None,
+        galaxy_server: None,
+        central: None,
+    }
 }
 
 fn robot<'a>(token: &'a Secret, registry: &'a str) -> HandedOver<'a> {
     let login = Some(Login { username: "acme+ci", registry });
-    HandedOver { token, name: "robot_token", token_type: None, expires_at: None, login, galaxy_server: None }
+    HandedOver {
+        token,
+        name: "robot_token",
+        token_type: None,
+        expires_at: None,
+        login,
+        galaxy_server: None,
+        central: None,
+    }
 }
 
 fn text(written: Result<Zeroizing<Vec<u8>>, FormatError>) -> String {
     String::from_utf8(written.unwrap().to_vec()).unwrap()
 }
 
-const FORMATS: [Format; 7] = [
+const FORMATS: [Format; 8] = [
     Format::Raw,
     Format::Json,
     Format::Env,
@@ -197,7 +222,10 @@ const FORMATS: [Format; 7] = [
     Format::KubernetesSecret,
     Format::GalaxyToken,
     Format::AnsibleCfg,
+    Format::RoxctlConfig,
 ];
+
+const CENTRAL: &str = "central.example.com:443";
 
 const SERVER: GalaxyServer<'_> = GalaxyServer { name: "hub", url: "https://hub.example.com/api/galaxy/" };
 

@@ -135,7 +135,8 @@ impl Cause {
                 "the token is good, but none of its roles exists any more; make the role again, or a token with other roles"
             }
             Self::NotAllowed => {
-                "the credential is good, but lacks a permission: tokens are generated with read access to Access and write access to Integration"
+                "the credential is good, but lacks a permission: tokens are generated with read access to Access and write access to Integration, and listed \
+                 with read access to Integration"
             }
             Self::Escalation => {
                 "the token would be allowed more than the credential that asks for it; ask for other roles, or with another credential"

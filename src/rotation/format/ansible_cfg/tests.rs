@@ -161,8 +161,9 @@ fn what_keeps_ansible_galaxy_from_using_the_token_is_said() {
 
 fn write(token: &str, existing: &str) -> Result<String, FormatError> {
     let token = Secret::new(token);
-    let Entry { login, galaxy_server } = ENTRY;
-    let what = HandedOver { token: &token, name: TOKEN, token_type: None, expires_at: None, login, galaxy_server };
+    let Entry { login, galaxy_server, central } = ENTRY;
+    let what =
+        HandedOver { token: &token, name: TOKEN, token_type: None, expires_at: None, login, galaxy_server, central };
     let written = Format::AnsibleCfg.write(&what, Some(existing.as_bytes()));
     written.map(|content| String::from_utf8(content.to_vec()).unwrap())
 }
@@ -178,6 +179,7 @@ fn remarks(content: &str) -> Vec<String> {
 const ENTRY: Entry<'_> = Entry {
     login: None,
     galaxy_server: Some(GalaxyServer { name: "hub", url: "https://hub.example.com/api/galaxy/" }),
+    central: None,
 };
 
 const HEAD: &str = "[galaxy_server.hub]\n";

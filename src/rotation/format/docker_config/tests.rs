@@ -218,6 +218,7 @@ fn handed_over(token: &Secret) -> HandedOver<'_> {
         expires_at: None,
         login: Some(LOGIN),
         galaxy_server: None,
+        central: None,
     }
 }
 

@@ -1,4 +1,5 @@
 use super::super::Format;
+use super::super::yaml::UNPRINTABLE;
 use super::*;
 
 #[test]
@@ -165,8 +166,15 @@ fn the_token_is_taken_out_and_what_else_there_is_stays() {
 
 fn write(token: &str, existing: &str) -> Result<String, FormatError> {
     let token = Secret::new(token);
-    let what =
-        HandedOver { token: &token, name: TOKEN, token_type: None, expires_at: None, login: None, galaxy_server: None };
+    let what = HandedOver {
+        token: &token,
+        name: TOKEN,
+        token_type: None,
+        expires_at: None,
+        login: None,
+        galaxy_server: None,
+        central: None,
+    };
     let written = Format::GalaxyToken.write(&what, Some(existing.as_bytes()));
     written.map(|content| String::from_utf8(content.to_vec()).unwrap())
 }

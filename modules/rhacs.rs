@@ -1,7 +1,7 @@
 //! What the modules of RHACS share: which Central is spoken to, and as whom.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -46,6 +46,11 @@ impl Access {
             task.learn(token);
         }
         server.connect_as(task, connection, credential)
+    }
+
+    /// Whether Central is called with the token in this file.
+    pub(crate) fn is_token_in(&self, path: &Path) -> bool {
+        self.rhacs_token_file.as_deref() == Some(path)
     }
 
     fn credential(&self) -> Result<Credential> {

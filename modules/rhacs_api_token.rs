@@ -15,7 +15,7 @@ use tokensmith::rotation::{
 };
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
-use tokensmith::systems::rhacs::{self, ApiToken, Central, Status};
+use tokensmith::systems::rhacs::{self, ApiToken, Central, Credential, Status};
 use tokensmith::timestamp::timestamp;
 
 use crate::rhacs::{Access, Server};
@@ -57,7 +57,13 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     if options.state != State::Absent && options.hand_over.returns_token() {
         task.refuse_public_secret()?;
     }
-    let central = options.access.connect(task, &options.server, &options.connection)?;
+    let dest = options.hand_over.dest.as_deref();
+    let is_gone =
+        options.state == State::Absent && dest.is_some_and(|dest| options.access.is_token_in(dest) && !dest.exists());
+    let central = match is_gone {
+        true => options.server.connect_as(task, &options.connection, Credential::Anonymous)?,
+        false => options.access.connect(task, &options.server, &options.connection)?,
+    };
     let naming = Naming { name: "rox_api_token", central: Some(central.endpoint()), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
     for remark in place.remarks() {
@@ -65,6 +71,7 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     }
     let job = Job { task, options: &options, central: &central, place: &place, wanted: &wanted };
     match options.state {
+        State::Absent if is_gone => job.nothing_to_revoke().await,
         State::Absent => job.revoke().await,
         State::Present | State::Rotated if place.lasts() => job.rotate(Vec::new()).await,
         State::Present => job.exists().await,
@@ -161,6 +168,15 @@ impl Job<'_> {
         }
     }
 
+    /// The token that revokes itself has done so already: the file that it was in is gone.
+    async fn nothing_to_revoke(&self) -> Result<Outcome> {
+        if !self.task.check_mode {
+            // A killed run may have left the note.
+            self.place.remove().await?;
+        }
+        Ok(Outcome::new(&self.returned(Reason::Missing)))
+    }
+
     /// The token is revoked, which is proven, and nothing of it is left in its place.
     async fn revoke(&self) -> Result<Outcome> {
         let holding = self.place.look().await?;
@@ -200,6 +216,9 @@ impl Job<'_> {
 
     /// The token in the place, or without one that of this name and these roles; and what earlier runs left alive.
     async fn to_be_revoked(&self, holding: &Holding) -> Result<Vec<String>> {
+        if self.has_revoked_itself(holding).await? {
+            return Ok(Vec::new());
+        }
         let mut ids = match holding.token.as_ref().and_then(rhacs::id_of) {
             Some(id) => vec![id],
             None => self.one_or_all(self.living().await?)?,
@@ -210,6 +229,13 @@ impl Job<'_> {
         // Whoever ends itself can end no other behind it.
         ids.sort_by_key(|id| self.central.acts_as(id));
         Ok(ids)
+    }
+
+    /// Whether Central is called with the very token that is to be revoked, and an earlier run has revoked it. Nothing else can be asked with it then.
+    async fn has_revoked_itself(&self, holding: &Holding) -> Result<bool> {
+        let own = holding.token.as_ref().filter(|held| rhacs::id_of(held).is_some_and(|id| self.central.acts_as(&id)));
+        let Some(own) = own else { return Ok(false) };
+        Ok(matches!(self.central.status(own).await?, Status::Refused(_)))
     }
 
     async fn revoke_one(&self, id: String, revocations: &mut Revocations) -> Result<()> {

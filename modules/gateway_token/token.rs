@@ -363,7 +363,7 @@ impl SystemError for TokenError {
 /// When the youngest token was created that a note can name.
 fn noted_until(note: &Note) -> Option<DateTime<Utc>> {
     let next = note.next.as_ref().and_then(|next| next.rotated_at);
-    let latest = note.rotated_at.max(next).max(note.under_way_since)?;
+    let latest = note.rotated_at.max(next).max(note.under_way().max())?;
     latest.checked_add_signed(CLOCKS_DIFFER)
 }
 

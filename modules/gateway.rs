@@ -1,10 +1,12 @@
 //! What the modules of the platform share: which server is spoken to, and as whom.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use tokensmith::ansible::Task;
 use tokensmith::http::{Client, Connection};
 use tokensmith::secret::Secret;
@@ -22,10 +24,17 @@ pub(crate) struct Access {
 
 /// A token as tasks give it: alone, or as a module returned it.
 #[derive(Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "gateway_token and existing_token take a token, or a dictionary with one under token, as a task returns it that created one"
+)]
 pub(crate) enum GivenToken {
     Text(Secret),
-    Returned { token: Secret, id: Option<u64> },
+    Returned {
+        token: Secret,
+        #[serde(default, deserialize_with = "number")]
+        id: Option<u64>,
+    },
 }
 
 impl GivenToken {
@@ -62,6 +71,11 @@ impl Access {
         self.gateway_username.as_deref().filter(|_| is_password)
     }
 
+    /// Whether the API is called with the token in this file.
+    pub(crate) fn is_token_in(&self, path: &Path) -> bool {
+        self.gateway_token_file.as_deref() == Some(path)
+    }
+
     fn credential(&self) -> Result<Credential> {
         if let Some(path) = &self.gateway_token_file {
             let text = fs::read_to_string(path)
@@ -75,6 +89,15 @@ impl Access {
             }
             _ => bail!("one of gateway_token, gateway_token_file and gateway_password with gateway_username is needed"),
         }
+    }
+}
+
+/// Templates make texts of numbers.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => text.trim().parse().map(Some).map_err(D::Error::custom),
+        number => u64::deserialize(number).map(Some).map_err(D::Error::custom),
     }
 }
 

@@ -20,7 +20,7 @@ use tokensmith::systems::platform::{Api, NewToken, Platform, TokenRow};
 use tokensmith::timestamp::timestamp;
 
 use crate::gateway::{Access, GivenToken};
-use token::{KeptToken, Nameless};
+use token::{Caller, KeptToken, Nameless};
 
 /// The options of `gateway_token.yml`.
 #[derive(Deserialize)]
@@ -68,8 +68,9 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
         None => None,
     };
     let wanted = NewToken { description: options.description.clone(), scope, application };
-    let system =
-        KeptToken::new(task, &platform, &wanted, options.access.username(), options.connection.request_timeout);
+    let acts_as_held = options.hand_over.dest.as_deref().is_some_and(|dest| options.access.is_token_in(dest));
+    let caller = Caller { username: options.access.username(), acts_as_held };
+    let system = KeptToken::new(task, &platform, &wanted, caller, options.connection.request_timeout);
     let job = Job { task, options: &options, platform: &platform, place: &place, wanted: &wanted, system };
     match options.state {
         State::Absent => job.delete().await,
@@ -95,6 +96,9 @@ impl Options {
     }
 
     fn check_that_a_token_is_meant(&self) -> Result<()> {
+        if self.existing_token.as_ref().is_some_and(|given| given.secret().is_empty()) {
+            bail!("existing_token is empty");
+        }
         let is_named = self.hand_over.dest.is_some()
             || self.existing_token.is_some()
             || self.existing_token_id.is_some()
@@ -131,10 +135,17 @@ impl Job<'_> {
             check_mode: self.task.check_mode,
         };
         let mut rotation = rotate.overlap(self.options.overlap.delta()).await?;
+        if self.task.check_mode && rotation.issued {
+            // Who is not let in creates nothing.
+            self.system.me().await?;
+        }
         if let Some(reason) = others.reason.filter(|_| rotation.reason == Reason::Missing) {
             rotation.reason = reason;
         }
         rotation.left.extend(others.ids.iter().map(u64::to_string));
+        if self.task.check_mode {
+            self.system.look_for(&rotation.retired).await?;
+        }
         self.warn_of_early_end(&rotation);
         self.warn_of_nameless(&rotation);
         Ok(self.rotated(rotation))
@@ -168,7 +179,9 @@ impl Job<'_> {
         let now = self.platform.clock().now();
         let newest = rows.iter().filter(|row| self.will_do(row, now)).max_by_key(|row| row.expires);
         let Some(newest) = newest else {
-            return self.rotate(Others::of(rows.iter().filter(|row| row.expires > now))).await;
+            let others = self.living(&rows);
+            let reason = if rows.iter().any(|row| self.lasts(row, now)) { Reason::Aged } else { Reason::Expiring };
+            return self.rotate(Others { reason: Some(reason).filter(|_| !others.ids.is_empty()), ..others }).await;
         };
         let mut returned = self.returned(Reason::Valid);
         returned["id"] = json!(newest.id);
@@ -178,7 +191,11 @@ impl Job<'_> {
 
     fn will_do(&self, row: &TokenRow, now: DateTime<Utc>) -> bool {
         let is_aged = self.options.max_age.is_some_and(|age| now - row.created > age.delta());
-        row.expires - now > self.options.renew_before.delta() && !is_aged
+        self.lasts(row, now) && !is_aged
+    }
+
+    fn lasts(&self, row: &TokenRow, now: DateTime<Utc>) -> bool {
+        row.expires - now > self.options.renew_before.delta()
     }
 
     /// What a new token would replace, where nothing but the result gets it.
@@ -186,15 +203,20 @@ impl Job<'_> {
         let Options { existing_token, existing_token_id, .. } = self.options;
         Ok(match (existing_token, existing_token_id) {
             (Some(given), _) => self.look_at(&given.secret(), given.id()).await?.1,
-            (None, Some(id)) => Others::of(self.platform.token(*id).await?.iter()),
+            (None, Some(id)) => self.living(self.platform.token(*id).await?.as_slice()),
             (None, None) if self.wanted.description.is_empty() => Others::default(),
-            (None, None) => Others::of(self.system.living().await?.iter()),
+            (None, None) => self.living(&self.system.living().await?),
         })
+    }
+
+    /// Those that have not ended.
+    fn living(&self, rows: &[TokenRow]) -> Others {
+        let now = self.platform.clock().now();
+        Others { ids: rows.iter().filter(|row| row.expires > now).map(|row| row.id).collect(), reason: None }
     }
 
     /// What the platform says of a token of the task, and what a new one would replace.
     async fn look_at(&self, secret: &Secret, id: Option<u64>) -> Result<(Standing, Others)> {
-        self.task.learn(secret);
         let note = id.map(|id| self.note_of(secret, id));
         let standing = self.system.look(Some(secret), note.as_ref()).await?;
         let id = standing.id.as_ref().filter(|_| standing.works).and_then(|id| id.parse().ok());
@@ -238,8 +260,10 @@ impl Job<'_> {
         let is_forecast = self.task.check_mode && rotation.reason != Reason::Valid;
         let has_file = self.place.file().is_some();
         let mut returned = self.returned(rotation.reason);
+        let mut deleted = rotation.retired;
+        deleted.retain(|id| !self.system.is_gone(id));
         returned["created"] = json!(rotation.issued);
-        returned["deleted"] = json!(numbers(&rotation.retired));
+        returned["deleted"] = json!(numbers(&deleted));
         returned["still_valid"] = json!(numbers(&rotation.left));
         if let Some(token) = &rotation.token {
             returned["id"] = json!(token.id.as_ref().and_then(|id| id.parse::<u64>().ok()));
@@ -247,7 +271,7 @@ impl Job<'_> {
             returned["fingerprint"] = json!(token.secret.fingerprint());
         }
         let after = rotation.token.as_ref().map(Trace::of);
-        let changed = rotation.issued || (has_file && rotation.handed_over) || !rotation.retired.is_empty();
+        let changed = rotation.issued || (has_file && rotation.handed_over) || !deleted.is_empty();
         let mut outcome = Outcome::new(&returned)
             .changed(changed)
             .diff(&for_diff(rotation.before.as_ref()), &for_diff(after.as_ref()));
@@ -302,14 +326,6 @@ struct Others {
     ids: Vec<u64>,
     /// Why a new one is needed although they are there.
     reason: Option<Reason>,
-}
-
-impl Others {
-    fn of<'r>(rows: impl Iterator<Item = &'r TokenRow>) -> Self {
-        let ids: Vec<u64> = rows.map(|row| row.id).collect();
-        let reason = (!ids.is_empty()).then_some(Reason::Expiring);
-        Self { ids, reason }
-    }
 }
 
 fn numbers(ids: &[String]) -> Vec<u64> {

@@ -149,7 +149,7 @@ impl Job<'_> {
     fn warn_of_issuing(&self, rotation: &Rotation) {
         if let Some(since) = rotation.lost_since {
             self.task.warn(format!(
-                "An earlier run asked for a token at {} and its answer was never seen: if one was made then, nobody ever had it.",
+                "An earlier run asked for a token at {}, and the answer did not come to its place: if one was made then, it is dead by now.",
                 timestamp(since)
             ));
         }

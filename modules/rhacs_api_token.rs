@@ -239,7 +239,7 @@ impl Job<'_> {
         }
         let next = note.next.as_ref().and_then(|next| next.id.clone());
         let mut ids: Vec<String> = note.retiring.iter().map(|old| old.id.clone()).chain(next).collect();
-        if let Some(since) = note.under_way_since.filter(|_| note.object == Some(object)) {
+        for since in note.under_way().filter(|_| note.object.as_ref() == Some(&object)) {
             ids.extend(self.system().orphans(since).await?);
         }
         Ok(ids)

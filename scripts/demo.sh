@@ -38,10 +38,13 @@ main() {
   rotate_gateway_token
   rotate_gateway_token
 
+  title 'Automation hub: the one token of a user, tried before it is replaced'
+  rotate_hub_token
+
   title 'No token stands in anything printed above:'
   local token
   for token in "$demo/offline_token" "$demo/old_access_token" "$demo"/sandbox/*_token "$demo"/sandbox/*_password "$demo"/robots/* \
-    "$demo/aap_token"; do
+    "$demo/aap_token" "$demo/hub_token"; do
     ! grep -qFf "$token" "$demo/output" || fail "$(basename "$token") was printed."
   done
   echo "checked: $(wc -l <"$demo/output") lines. The same playbook with your own token:"
@@ -65,6 +68,12 @@ rotate_gateway_token() {
   GATEWAY_PASSWORD=$(<"$demo/sandbox/gateway_password") ansible-playbook tokensmith.redhat.rotate_gateway_token \
     -e "gateway_hostname=$(endpoint gateway_url)" -e "gateway_ca_path=$demo/sandbox/ca.pem" -e gateway_username=admin \
     -e "{gateway_tokens: [{description: demo, dest: '$demo/aap_token'}]}" 2>&1 | tee -a "$demo/output"
+}
+
+rotate_hub_token() {
+  AH_PASSWORD=$(<"$demo/sandbox/hub_password") ansible-playbook tokensmith.redhat.rotate_hub_token \
+    -e "hub_host=$(endpoint hub_url)" -e "hub_ca_path=$demo/sandbox/ca.pem" -e hub_username=build \
+    -e "hub_dest=$demo/hub_token" -e hub_dest_format=raw 2>&1 | tee -a "$demo/output"
 }
 
 start_sandbox() {

@@ -12,7 +12,7 @@
 # error says what.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ADMIN=admin
+ADMIN="admin"
 ADMIN_PASSWORD=hub-test-only
 # PostgreSQL refuses to run as root.
 DATABASE_USER=postgres
@@ -32,7 +32,7 @@ prepare() {
   find_postgresql
   local venv template
   venv=$(venv)
-  template=$SERVERS/$(digest "$(cat "${BASH_SOURCE[0]}")" "$venv" "$("$POSTGRESQL/postgres" --version)")
+  template=$SERVERS/$(digest "$venv" "$("$POSTGRESQL/postgres" --version)" "$ADMIN_PASSWORD" "$(declare -f make_template)")
   once "$template" make_template "$venv"
   echo "$template"
 }
@@ -97,7 +97,7 @@ run() {
   [ -d "$template/database" ] || fail "There is no template of a hub in '$template'; make it with: scripts/galaxy-ng.sh"
   find_postgresql
   [ ! -e "$folder" ] || fail "'$folder' exists already, and is not taken away for a copy of the hub."
-  mkdir -p -m 755 "$folder"
+  mkdir -m 755 "$folder"
   trap 'stop_all; rm -rf "$folder"' EXIT
   trap 'exit 0' TERM INT
   database_folder "$folder/database"
@@ -109,8 +109,10 @@ run() {
   export PULP_SETTINGS=$folder/settings.py HOME=$folder/home LC_ALL=C.UTF-8
   # galaxy-importer calls ansible-doc and ansible-lint by their names.
   export PATH=$template/venv/bin:$PATH
-  start api gunicorn pulpcore.app.wsgi:application --bind "127.0.0.1:$port" --worker-class gthread --threads 8
-  start content gunicorn pulpcore.content:server --bind "127.0.0.1:$content_port" --worker-class aiohttp.GunicornWebWorker
+  # On a busy machine a start takes longer than gunicorn would wait.
+  start api gunicorn pulpcore.app.wsgi:application --bind "127.0.0.1:$port" --timeout 300 --worker-class gthread --threads 8
+  start content gunicorn pulpcore.content:server --bind "127.0.0.1:$content_port" --timeout 300 \
+    --worker-class aiohttp.GunicornWebWorker
   start worker pulpcore-worker
   # The end of standard input is the one sign that cannot be missed when the tests are killed.
   local status=0
@@ -135,6 +137,8 @@ MEDIA_ROOT = "$folder/media"
 STATIC_ROOT = "$folder/static"
 WORKING_DIRECTORY = "$folder/work"
 FILE_UPLOAD_TEMP_DIR = "$folder/work"
+WORKER_TTL = 300
+CONTENT_APP_TTL = 300
 CACHE_ENABLED = False
 TOKEN_AUTH_DISABLED = True
 GALAXY_REQUIRE_CONTENT_APPROVAL = False
@@ -152,12 +156,12 @@ start_database() {
   start_as_database_user "$1" "$POSTGRESQL/postgres" -D "$folder/database" -k "$folder/socket" \
     -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=32MB
   local _
-  for _ in $(seq 300); do
+  for _ in $(seq 600); do
     ! as_database_user "$POSTGRESQL/pg_isready" --quiet --host="$folder/socket" --username=hub --dbname=template1 || return 0
     kill -0 "${groups[0]}" 2>/dev/null || fail_with_log "PostgreSQL ended at its start" "$1"
     sleep 0.1
   done
-  fail_with_log "PostgreSQL was not ready after 30 seconds" "$1"
+  fail_with_log "PostgreSQL was not ready after a minute" "$1"
 }
 
 database_folder() {

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "galaxy_ng/alike.rs"]
+mod alike;
 #[path = "galaxy_ng/answers.rs"]
 mod answers;
 #[path = "galaxy_ng/client.rs"]

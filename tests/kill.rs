@@ -4,6 +4,10 @@
 //! call fails. After each, the same task is run again undisturbed: it must put everything right. A system is one file in `kill/`: what there is before the
 //! run, and what must hold after it.
 
+#[path = "kill/gateway.rs"]
+mod gateway;
+#[path = "kill/hub.rs"]
+mod hub;
 #[path = "kill/manage.rs"]
 mod manage;
 #[path = "kill/quay.rs"]

@@ -9,6 +9,12 @@ use serde_json::{Value, json};
 use tokensmith_tests::installed::{Installed, find_secrets};
 use tokensmith_tests::scene::{Scene, read};
 
+#[path = "playbooks/gateway.rs"]
+mod gateway;
+#[path = "playbooks/hub.rs"]
+mod hub;
+#[path = "playbooks/manage.rs"]
+mod manage;
 #[path = "playbooks/quay.rs"]
 mod quay;
 

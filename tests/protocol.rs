@@ -272,8 +272,8 @@ fn arguments_of_ten_megabytes_are_arguments() {
 #[test]
 fn help_and_version_are_on_standard_output() {
     let cases: [(&[&str], &str); 5] = [
-        (&["--help"], "Modules:\n  quay_keyless_token"),
-        (&["help"], "Modules:\n  quay_keyless_token"),
+        (&["--help"], "Modules:\n  gateway_manage"),
+        (&["help"], "Modules:\n  gateway_manage"),
         (&["--version"], concat!("tokensmith ", env!("CARGO_PKG_VERSION"))),
         (&["sso_token", "--help"], "--offline-token-file <PATH>"),
         (&["sso_token", "-h"], "--check"),

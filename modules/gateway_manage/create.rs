@@ -21,7 +21,7 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Outcome> {
     if options.hand_over.returns_token() {
         job.task.refuse_public_secret()?;
     }
-    let naming = Naming { name: "aap_token", ..Naming::default() };
+    let naming = Naming { name: "oauth_token", token_type: Some("Bearer"), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
     let user = options.user.as_deref().unwrap_or_default();
     let creation = Creation { job, user, place: &place };
@@ -268,7 +268,7 @@ impl Creation<'_> {
             None => "may have created a token".to_owned(),
         };
         self.job.task.warn(format!(
-            "A run at {} {has_got} for the user {user} that nobody has, as it did not come to its end. revoke_oauth2_tokens for that user ends it, with \
+            "A run at {} {has_got} for the user {user} that was not handed over, as it did not come to its end. revoke_oauth2_tokens for that user ends it, with \
              all others.",
             timestamp(since)
         ));

@@ -42,18 +42,19 @@ impl Job<'_> {
             (None, None) => self.one_or_all(&self.system.living().await?)?,
         };
         if let Some(note) = &holding.note {
-            let left = self.left_alive(note).await?;
-            ids.extend(left.iter().filter_map(|id| id.parse::<u64>().ok()));
+            ids.extend(self.left_alive(note).await?);
+        }
+        if ids.len() > 1 {
+            self.system.find_own().await?;
         }
         // Whoever deletes itself can delete no other behind it.
-        ids.sort_by_key(|id| self.system.is_own(&id.to_string()));
+        ids.sort_unstable_by_key(|id| (self.system.is_own(&id.to_string()), *id));
         ids.dedup();
         Ok(ids)
     }
 
     /// How the platform names a token. One that is dead needs no name, unless its row is still there.
     async fn id_of(&self, held: &Secret, note: Option<&Note>) -> Result<Option<u64>> {
-        self.task.learn(held);
         let given = self.options.existing_token.as_ref().and_then(|given| given.id());
         let given = given.map(|id| self.note_of(held, id));
         let subject = self.subject();
@@ -89,15 +90,22 @@ impl Job<'_> {
     }
 
     /// Tokens of earlier runs that a later one was to delete, and those that nobody was given.
-    async fn left_alive(&self, note: &Note) -> Result<Vec<String>> {
+    async fn left_alive(&self, note: &Note) -> Result<Vec<u64>> {
         let Subject { server, object } = self.subject();
         if note.server != Some(server) {
             return Ok(Vec::new());
         }
+        self.system.heed(note);
         let next = note.next.as_ref().and_then(|next| next.id.clone());
-        let mut ids: Vec<String> = note.retiring.iter().map(|old| old.id.clone()).chain(next).collect();
-        if let Some(since) = note.under_way_since.filter(|_| note.object == Some(object)) {
-            ids.extend(self.system.orphans(since).await?);
+        let noted = note.retiring.iter().map(|old| old.id.clone()).chain(next);
+        let mut ids = Vec::new();
+        for id in noted.filter_map(|id| id.parse().ok()) {
+            if self.system.is_still_ours(id).await? {
+                ids.push(id);
+            }
+        }
+        for since in note.under_way().filter(|_| note.object.as_ref() == Some(&object)) {
+            ids.extend(self.system.orphans(since).await?.iter().filter_map(|id| id.parse::<u64>().ok()));
         }
         Ok(ids)
     }
@@ -128,7 +136,7 @@ impl Job<'_> {
         }
         if !self.task.check_mode {
             // One that is gone by now went in the first of our own tries, or somebody else wanted the same.
-            self.platform.delete(id).await.with_context(|| format!("the token {id} could not be deleted"))?;
+            self.system.delete(id).await.with_context(|| format!("the token {id} could not be deleted"))?;
         }
         deletions.ids.push(id);
         Ok(())

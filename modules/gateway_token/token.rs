@@ -1,6 +1,6 @@
 //! An OAuth2 token as the rotation engine sees it: a new one lives beside the old one, which is deleted in the end.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +10,7 @@ use tokensmith::rotation::{Note, Overlap, Proof, Standing, System, Token};
 use tokensmith::secret::Secret;
 use tokensmith::systems::SystemError;
 use tokensmith::systems::platform::{
-    Created, Credential, LATEST_ARRIVAL, NewToken, Platform, PlatformError, Status, TokenRow, User,
+    Cause, Created, Credential, LATEST_ARRIVAL, NewToken, Platform, PlatformError, Status, TokenRow, User,
 };
 
 pub(super) struct KeptToken<'a> {
@@ -18,18 +18,29 @@ pub(super) struct KeptToken<'a> {
     platform: &'a Platform,
     wanted: &'a NewToken,
     request_timeout: TimeDelta,
-    /// The user that the API is called as, where the task says it.
-    username: Option<&'a str>,
+    caller: Caller<'a>,
     me: OnceCell<User>,
     /// The id of the token that the API is called with, where that is the one to be replaced.
     own_id: RefCell<Option<String>>,
     /// The last token that was proven. It goes on where the acting credential is deleted.
     proven: RefCell<Option<Secret>>,
-    /// Ids that the note names and that are other tokens by now.
-    strangers: RefCell<BTreeSet<String>>,
+    /// Ids whose rows were seen to be of our tokens.
+    ours: RefCell<BTreeSet<String>>,
+    /// Ids that the note names, and under which there is no token, or somebody else's.
+    gone: RefCell<BTreeSet<String>>,
+    /// All tokens that the note names were created before this, by this host's clock.
+    noted_until: Cell<Option<DateTime<Utc>>>,
     refresh_token: RefCell<Option<Secret>>,
     /// Why the token that was looked at has no id.
     nameless: RefCell<Option<Nameless>>,
+}
+
+/// Who the API is called as.
+pub(super) struct Caller<'a> {
+    /// The user, where the task says it.
+    pub(super) username: Option<&'a str>,
+    /// It is called with the very token that is kept.
+    pub(super) acts_as_held: bool,
 }
 
 /// Why it is not known which row belongs to a token that works.
@@ -46,7 +57,7 @@ impl<'a> KeptToken<'a> {
         task: &'a Task,
         platform: &'a Platform,
         wanted: &'a NewToken,
-        username: Option<&'a str>,
+        caller: Caller<'a>,
         request_timeout: f64,
     ) -> Self {
         Self {
@@ -54,11 +65,13 @@ impl<'a> KeptToken<'a> {
             platform,
             wanted,
             request_timeout: TimeDelta::milliseconds((request_timeout * 1000.0) as i64),
-            username,
+            caller,
             me: OnceCell::new(),
             own_id: RefCell::default(),
             proven: RefCell::default(),
-            strangers: RefCell::default(),
+            ours: RefCell::default(),
+            gone: RefCell::default(),
+            noted_until: Cell::default(),
             refresh_token: RefCell::default(),
             nameless: RefCell::default(),
         }
@@ -86,9 +99,54 @@ impl<'a> KeptToken<'a> {
         self.nameless.borrow().clone()
     }
 
+    /// Whether there was no token of ours of this id to be deleted.
+    pub(super) fn is_gone(&self, id: &str) -> bool {
+        self.gone.borrow().contains(id)
+    }
+
+    /// Takes in how old the tokens are that a note names.
+    pub(super) fn heed(&self, note: &Note) {
+        self.noted_until.set(noted_until(note));
+    }
+
+    /// Whether the token that a note names is still there. Ids begin anew when a platform is installed again: a row that is younger than the note is
+    /// somebody else's, and so is one that the caller may not see.
+    pub(super) async fn is_still_ours(&self, id: u64) -> Result<bool, PlatformError> {
+        let row = match self.platform.token(id).await {
+            Err(error) if error.cause() == Some(Cause::NotAllowed) => None,
+            row => row?,
+        };
+        let is_older =
+            |row: &TokenRow| self.noted_until.get().is_none_or(|until| self.by_our_clock(row.created) <= until);
+        let is_ours = row.as_ref().is_some_and(is_older);
+        let known = if is_ours { &self.ours } else { &self.gone };
+        known.borrow_mut().insert(id.to_string());
+        Ok(is_ours)
+    }
+
+    /// Finds out which of these are gone.
+    pub(super) async fn look_for(&self, ids: &[String]) -> Result<(), PlatformError> {
+        for id in ids.iter().filter(|id| !self.ours.borrow().contains(*id) && !self.is_gone(id)) {
+            if let Ok(number) = id.parse() {
+                self.is_still_ours(number).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the API is called with the token of this id, which was looked at.
     pub(super) fn is_own(&self, id: &str) -> bool {
         self.own_id.borrow().as_deref() == Some(id)
+    }
+
+    /// Finds out which token the API is called with, where it can be any of the user's.
+    pub(super) async fn find_own(&self) -> Result<(), PlatformError> {
+        if self.own_id.borrow().is_some() {
+            return Ok(());
+        }
+        let row = self.platform.own_row(self.me().await?).await?;
+        self.own_id.replace(row.map(|row| row.id.to_string()));
+        Ok(())
     }
 
     /// The refresh token that came with the new token.
@@ -97,12 +155,7 @@ impl<'a> KeptToken<'a> {
     }
 
     /// The row of a token that works, by its noted id, or by what the platform shows.
-    pub(super) async fn row(
-        &self,
-        token: &Secret,
-        noted: Option<u64>,
-        user: &User,
-    ) -> Result<Option<TokenRow>, PlatformError> {
+    async fn row(&self, token: &Secret, noted: Option<u64>, user: &User) -> Result<Option<TokenRow>, PlatformError> {
         if let Some(id) = noted
             && let Some(row) = self.platform.token(id).await?
         {
@@ -116,6 +169,14 @@ impl<'a> KeptToken<'a> {
         Ok(if rows.len() == 1 { rows.pop() } else { None })
     }
 
+    /// Deletes a token. One that deletes itself, and is told to twice, is not known the second time.
+    pub(super) async fn delete(&self, id: u64) -> Result<(), PlatformError> {
+        match self.platform.delete(id).await {
+            Err(error) if error.is_of_credential() && self.is_own(&id.to_string()) => Ok(()),
+            deletion => deletion.map(drop),
+        }
+    }
+
     pub(super) fn by_our_clock(&self, time: DateTime<Utc>) -> DateTime<Utc> {
         time - self.platform.clock().offset()
     }
@@ -125,10 +186,15 @@ impl<'a> KeptToken<'a> {
         if self.platform.acts_with(held) {
             return Ok(false);
         }
-        Ok(match self.username {
+        Ok(match self.caller.username {
             Some(name) => name != user.username,
             None => self.me().await?.id != user.id,
         })
+    }
+
+    /// Whether it has been deleted since it was accepted: another run was quicker.
+    async fn is_dead(&self, token: &Secret) -> Result<bool, PlatformError> {
+        Ok(matches!(self.platform.status(token).await?, Status::Refused(_)))
     }
 
     fn is_as_wanted(&self, row: &TokenRow) -> bool {
@@ -137,17 +203,22 @@ impl<'a> KeptToken<'a> {
     }
 
     /// The token is refused. Whether its noted row has ended, or is another token's by now: ids begin anew when a platform is installed again.
-    async fn standing_of_refused(&self, noted: Option<u64>) -> Result<Standing, PlatformError> {
-        let Some(id) = noted else { return Ok(Standing::default()) };
-        let Some(row) = self.platform.token(id).await? else { return Ok(Standing::default()) };
-        if row.expires > self.platform.clock().now() {
-            self.strangers.borrow_mut().insert(id.to_string());
+    async fn standing_of_refused(&self, held: &Secret, noted: Option<u64>) -> Result<Standing, PlatformError> {
+        // Who is not let in learns nothing more.
+        let Some(id) = noted.filter(|_| !self.platform.acts_with(held)) else { return Ok(Standing::default()) };
+        let row = match self.platform.token(id).await {
+            Err(error) if error.cause() == Some(Cause::NotAllowed) => None,
+            row => row?,
+        };
+        let Some(row) = row.filter(|row| row.expires <= self.platform.clock().now()) else {
+            self.gone.borrow_mut().insert(id.to_string());
             return Ok(Standing::default());
-        }
+        };
         Ok(self.standing_of(&row))
     }
 
     fn standing_of(&self, row: &TokenRow) -> Standing {
+        self.ours.borrow_mut().insert(row.id.to_string());
         Standing {
             works: false,
             id: Some(row.id.to_string()),
@@ -165,6 +236,7 @@ impl<'a> KeptToken<'a> {
             self.task.learn(&refresh_token);
             self.refresh_token.replace(Some(refresh_token));
         }
+        self.ours.borrow_mut().insert(row.id.to_string());
         Token {
             secret: token,
             id: Some(row.id.to_string()),
@@ -178,10 +250,19 @@ impl System for KeptToken<'_> {
     type Error = TokenError;
 
     async fn look(&self, held: Option<&Secret>, note: Option<&Note>) -> Result<Standing, TokenError> {
+        if let Some(note) = note {
+            self.heed(note);
+        }
         let Some(held) = held else { return Ok(Standing::default()) };
+        self.task.learn(held);
+        self.nameless.replace(None);
+        if self.caller.acts_as_held {
+            // Another run may have renewed it since this one read it.
+            self.platform.act_as(Credential::Token(held.clone()));
+        }
         let noted = note.and_then(|note| note.id_of(&held.fingerprint())).and_then(|id| id.parse().ok());
         let user = match self.platform.status(held).await? {
-            Status::Refused(_) => return Ok(self.standing_of_refused(noted).await?),
+            Status::Refused(_) => return Ok(self.standing_of_refused(held, noted).await?),
             Status::Accepted(user) => user,
         };
         let works = Standing { works: true, ..Standing::default() };
@@ -193,7 +274,11 @@ impl System for KeptToken<'_> {
             self.nameless.replace(Some(Nameless::OfAnother(user.username)));
             return Ok(Standing { has_drifted: true, is_anothers: true, ..works });
         }
-        let Some(row) = self.row(held, noted, &user).await? else {
+        let row = match self.row(held, noted, &user).await {
+            Err(error) if error.is_of_credential() && self.is_dead(held).await? => return Ok(Standing::default()),
+            row => row?,
+        };
+        let Some(row) = row else {
             self.nameless.replace(Some(Nameless::NotShown));
             return Ok(works);
         };
@@ -220,30 +305,35 @@ impl System for KeptToken<'_> {
 
 impl Overlap for KeptToken<'_> {
     async fn retire(&self, id: &str) -> Result<(), TokenError> {
-        if self.strangers.borrow().contains(id) {
+        let number = id.parse().map_err(|_| TokenError::NoId(id.to_owned()))?;
+        let is_ours = self.ours.borrow().contains(id);
+        if self.is_gone(id) || (!is_ours && !self.is_still_ours(number).await?) {
             return Ok(());
         }
-        let number = id.parse().map_err(|_| TokenError::NoId(id.to_owned()))?;
         // A token that changes nothing cannot delete itself either, so where the new one may not write, the old one deletes itself.
         if self.is_own(id)
             && self.wanted.scope.split(' ').any(|scope| scope == "write")
             && let Some(proven) = self.proven.borrow().clone()
         {
             self.platform.act_as(Credential::Token(proven));
+            self.own_id.take();
         }
-        self.platform.delete(number).await?;
+        self.delete(number).await?;
         Ok(())
     }
 
     /// Those of this user and as the task wants them that were created while a request of ours can have been under way. Two hosts with one description
     /// can meet here, which is why each should have its own.
     async fn orphans(&self, since: DateTime<Utc>) -> Result<Vec<String>, TokenError> {
+        let me = self.me().await?;
+        // Known by now, as something was answered. Offsets below two seconds are not seen.
         let offset = self.platform.clock().offset();
-        // Offsets below two seconds are not seen.
         let (from, until) = (since + offset - SLACK, since + offset + self.request_timeout + LATEST_ARRIVAL);
-        let mut rows = self.platform.tokens(self.me().await?, Some(from)).await?;
+        let mut rows = self.platform.tokens(me, Some(from)).await?;
         rows.retain(|row| self.is_as_wanted(row) && (from..until).contains(&row.created));
-        Ok(rows.into_iter().map(|row| row.id.to_string()).collect())
+        let ids: Vec<String> = rows.into_iter().map(|row| row.id.to_string()).collect();
+        self.ours.borrow_mut().extend(ids.iter().cloned());
+        Ok(ids)
     }
 }
 
@@ -265,4 +355,13 @@ impl SystemError for TokenError {
     }
 }
 
+/// When the youngest token was created that a note can name.
+fn noted_until(note: &Note) -> Option<DateTime<Utc>> {
+    let next = note.next.as_ref().and_then(|next| next.rotated_at);
+    let latest = note.rotated_at.max(next).max(note.under_way_since)?;
+    latest.checked_add_signed(CLOCKS_DIFFER)
+}
+
 const SLACK: TimeDelta = TimeDelta::seconds(2);
+/// By so much this host's clock may have been wrong when the note was written.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::days(1);

@@ -75,10 +75,8 @@ impl Job<'_> {
     }
 
     async fn forecast(&self, holding: &Holding, alive: Option<&Secret>, deletion: &mut Deletion) -> Result<()> {
-        if self.hub.own_token().is_none()
-            && let Probe::Refused(said) = self.hub.probe_credential().await?
-        {
-            bail!(UserTokenError::BadCredential(said));
+        if self.hub.own_token().is_none() {
+            self.hub.check_credential().await?;
         }
         deletion.deleted = alive.is_some();
         deletion.emptied = holding.token.is_some();

@@ -37,10 +37,7 @@ impl<'a> UserToken<'a> {
         if self.hub.own_token().is_some() {
             return self.choose_own_token();
         }
-        match self.hub.probe_credential().await? {
-            Probe::Accepted => Ok(()),
-            Probe::Refused(said) => Err(UserTokenError::BadCredential(said)),
-        }
+        Ok(self.hub.check_credential().await?)
     }
 
     /// Whether the token that worked before is dead.
@@ -85,6 +82,8 @@ impl System for UserToken<'_> {
 
     async fn look(&self, held: Option<&Secret>, note: Option<&Note>) -> Result<Standing, UserTokenError> {
         self.under_way_since.set(note.and_then(|note| note.under_way_since));
+        self.alive.take();
+        self.refused.take();
         let works = match held {
             Some(held) => self.works(held).await?,
             None => false,
@@ -122,6 +121,10 @@ impl System for UserToken<'_> {
 }
 
 impl InPlace for UserToken<'_> {
+    fn shows_tokens(&self) -> bool {
+        false
+    }
+
     /// The hub shows no token. But one that is accepted still is the only one there is.
     async fn read_back(&self) -> Result<ReadBack, UserTokenError> {
         let known = self.alive.borrow().clone().filter(|_| !self.is_issued.get());
@@ -146,10 +149,6 @@ pub(super) enum UserTokenError {
          `pulpcore-manager drf_create_token USER`, which prints the token that is valid now", of_earlier_run(.since.as_ref())
     )]
     DeadToken { said: String, since: Option<DateTime<Utc>> },
-    #[error(
-        "the hub does not accept the credential, so no token was made ({0}): check the user name and the password, or the gateway_token"
-    )]
-    BadCredential(String),
     #[error(
         "the token in dest and ah_token both work, so they belong to different users, and a new token of one would take the place of the other's; leave \
          ah_token out, or name another dest"

@@ -197,7 +197,8 @@ impl<'a> Store<'a> {
 
     fn left_behind(&self, stored: &Secret) -> Result<Option<Secret>> {
         let Self::File(place) = self else { return Ok(None) };
-        let Some(secret) = place.left_behind()?.and_then(|content| text(&content).ok()) else { return Ok(None) };
+        let newest = place.left_behind()?.into_iter().next();
+        let Some(secret) = newest.and_then(|content| text(&content).ok()) else { return Ok(None) };
         let claims = Claims::of(&secret).unwrap_or_default();
         let left = OfflineToken { secret, client_id: String::new(), claims };
         Ok(left.is_later_than(stored).then_some(left.secret))

@@ -11,6 +11,7 @@ use serde_json::Value;
 pub use self::state::{Generation, State, User};
 
 use crate::System;
+use crate::certificates::Certificate;
 use crate::exchange::{Answer, Request};
 
 mod answers;
@@ -118,6 +119,10 @@ impl System for Hub {
 
     fn latency(&self) -> Duration {
         self.state().latency
+    }
+
+    fn certificate(&self) -> Certificate {
+        self.state().certificate
     }
 
     /// Notes that the token in this answer got out.

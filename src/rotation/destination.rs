@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::{
     Entry, FilePlace, Format, GalaxyServer, HandedOver, Holding, Lock, Login, Note, Place, PlaceError, Reserved, Token,
@@ -146,7 +147,7 @@ impl FileInFormat {
             _ => false,
         };
         Ok(Holding {
-            left_behind: self.place.left_behind()?.and_then(|content| read(&content)),
+            left_behind: self.place.left_behind()?.iter().find_map(|content| read(content)),
             has_drifted: says_otherwise || self.place.has_drifted()?,
             token,
             note,
@@ -168,6 +169,11 @@ impl FileInFormat {
         let Naming { name, token_type, .. } = self.naming;
         let Entry { login, galaxy_server } = self.entry();
         HandedOver { token, name, token_type, expires_at, login, galaxy_server }
+    }
+
+    fn compose(&self, token: &Token, existing: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
+        let what = self.handed_over(&token.secret, token.expires_at);
+        self.format.write(&what, existing).map_err(|why| self.place.wrong(&why.to_string()))
     }
 
     /// Whether a token can be brought into the file as it is. Returns how long it is.
@@ -198,12 +204,14 @@ impl FileInFormat {
         }
     }
 
+    fn put_aside(&self, reserved: &mut Reserved, token: &Token) -> Result<(), PlaceError> {
+        reserved.put_aside(self.compose(token, self.place.read()?.as_ref().map(|content| content.as_slice()))?);
+        Ok(())
+    }
+
     /// Other programs, which know nothing of our lock, write to the same file. So it is read at the last moment, and again before it is replaced.
     fn hand_over(&self, reserved: Reserved, token: &Token) -> Result<(), PlaceError> {
-        let what = self.handed_over(&token.secret, token.expires_at);
-        let compose = |existing: Option<&[u8]>| {
-            self.format.write(&what, existing).map_err(|why| self.place.wrong(&why.to_string()))
-        };
+        let compose = |existing: Option<&[u8]>| self.compose(token, existing);
         let mut existing = self.place.read()?;
         let mut content = compose(existing.as_ref().map(|content| content.as_slice()))?;
         for _ in 0..MOST_CHANGES {
@@ -259,6 +267,12 @@ impl Place for Destination {
         let (Some(file), Some(lock)) = (&self.0, lock) else { return Ok(()) };
         let (lock, note) = (lock.clone(), note.clone());
         file.wait_for_disk(move |file| file.place.write_lasting_note(&lock, &note)).await
+    }
+
+    async fn put_aside(&self, _lock: &Self::Lock, reserved: &mut Self::Reserved, token: &Token) {
+        if let (Some(file), Some(reserved)) = (&self.0, reserved) {
+            let _it_was_for_the_worst = file.put_aside(reserved, token);
+        }
     }
 
     async fn hand_over(
@@ -330,8 +344,7 @@ mod tests {
             destination.hand_over(&lock, reserved, &Token::new(Secret::new(format!("new {number}"))), &note).await
         };
         let all = places.iter().enumerate().map(|(number, (_, destination))| hand_over(number, destination));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(futures_util::future::try_join_all(all)).unwrap();
+        runtime().block_on(futures_util::future::try_join_all(all)).unwrap();
         for (number, (folder, destination)) in places.iter().enumerate() {
             assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), format!("new {number}"));
             let note = destination.file().unwrap().note().unwrap();
@@ -357,6 +370,38 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), content);
     }
 
+    #[test]
+    fn the_token_of_a_galaxy_server_goes_into_its_file_and_out_of_it_again() {
+        let (section, other) = ("[galaxy_server.hub]\nurl = U\n", "[galaxy_server.other]\ntoken = x\n");
+        for (format, before, after, rest) in [
+            ("galaxy_token", String::new(), "token: 't0ken'\n".to_owned(), None),
+            ("galaxy_token", "a: b\n".to_owned(), "a: b\ntoken: 't0ken'\n".to_owned(), Some("a: b\n".to_owned())),
+            (
+                "ansible_cfg",
+                format!("{section}{other}"),
+                format!("{section}token = t0ken\n{other}"),
+                Some(format!("{section}{other}")),
+            ),
+        ] {
+            let (folder, destination) = destination(format, &before);
+            let note = Note { object: Some("ci".to_owned()), ..Note::default() };
+            let hand_over = async {
+                let lock = destination.lock().await?;
+                let reserved = destination.reserve(&lock).await?;
+                destination.hand_over(&lock, reserved, &Token::new(Secret::new("t0ken")), &note).await
+            };
+            runtime().block_on(hand_over).unwrap();
+            assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), after);
+            let holding = runtime().block_on(destination.look()).unwrap();
+            assert_eq!((holding.token, holding.note), (Some(Secret::new("t0ken")), Some(note)));
+            let is_for_one = folder.path().join(".file.tokensmith.hub.json").exists();
+            assert_eq!(is_for_one, format == "ansible_cfg", "a note of its own for each section");
+            assert!(removed(&destination).unwrap());
+            assert_eq!(fs::read_to_string(folder.path().join("file")).ok(), rest, "{format}");
+            assert!(destination.file().unwrap().note().is_none());
+        }
+    }
+
     fn destination(format: &str, content: &str) -> (tempfile::TempDir, Destination) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), content).unwrap();
@@ -364,12 +409,17 @@ mod tests {
             json!({ "dest": folder.path().join("file"), "dest_format": format, "mode": null, "return_token": false });
         let hand_over: HandOver = serde_json::from_value(options).unwrap();
         let login = Some(("acme+ci".to_owned(), "quay.example.com".to_owned()));
-        let naming = Naming { name: "robot_token", login, ..Naming::default() };
+        let galaxy_server = Some(("hub".to_owned(), "https://hub.example.com/api/galaxy/".to_owned()));
+        let naming = Naming { name: "robot_token", token_type: None, login, galaxy_server };
         let destination = hand_over.destination(hand_over.dest.as_deref(), naming).unwrap();
         (folder, destination)
     }
 
     fn removed(destination: &Destination) -> Result<bool, PlaceError> {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(destination.remove())
+        runtime().block_on(destination.remove())
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
     }
 }

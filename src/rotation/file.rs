@@ -1,12 +1,12 @@
 //! A file as a place: locked, checked beforehand, replaced in one step, read back.
 //!
-//! Beside `NAME` may stand `.NAME.tokensmith.lock` (empty, keeps two runs apart), `.NAME.tokensmith.json` (the note; with the name of an entry before
-//! the `.json` where a file holds several tokens) and, while a run is at work or after it was killed, `.NAME.tokensmith.new` (the next content) and
-//! `.NAME.tokensmith.note` (the next note).
+//! Beside `NAME` may stand `.NAME.tokensmith.lock` (empty, keeps two runs apart), `.NAME.tokensmith.json` (the note) and, while a run is at work or
+//! after it was killed, `.NAME.tokensmith.new` (the next content), `.NAME.tokensmith.left` (what an earlier run had left as that) and
+//! `.NAME.tokensmith.note` (the next note). Where a file holds several tokens, the name of an entry stands before `json`, `new` and `left`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +29,8 @@ pub struct FilePlace {
     folder: PathBuf,
     name: String,
     note: String,
+    next: String,
+    left: String,
     mode: Option<u32>,
     owner: Option<Uid>,
     group: Option<Gid>,
@@ -52,6 +54,8 @@ struct Held {
 pub struct Reserved {
     place: FilePlace,
     file: File,
+    /// What is in it already.
+    aside: Option<Zeroizing<Vec<u8>>>,
     handed_over: bool,
 }
 
@@ -68,15 +72,17 @@ impl FilePlace {
             return Err(unusable("the path must be absolute, beginning with /"));
         }
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
-        let note = "json".to_owned();
-        let place = Self { option, path: path.to_owned(), folder, name, note, mode: None, owner: None, group: None };
+        let [note, next, left] = ["json", "new", "left"].map(str::to_owned);
+        let path = path.to_owned();
+        let place = Self { option, path, folder, name, note, next, left, mode: None, owner: None, group: None };
         place.check_kind()?;
         Ok(place)
     }
 
-    /// One entry of a file that holds the tokens of several: its note is its own.
+    /// One entry of a file that holds the tokens of several: its note is its own, and so is what a killed run leaves.
     pub fn entry(mut self, name: &str) -> Self {
-        self.note = format!("{}.json", utf8_percent_encode(name, NON_ALPHANUMERIC));
+        let name = utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
+        [self.note, self.next, self.left] = ["json", "new", "left"].map(|what| format!("{name}.{what}"));
         self
     }
 
@@ -161,43 +167,58 @@ impl FilePlace {
         }
     }
 
-    /// Removes a note that a killed run had begun to write, unless a run is at work.
+    /// Removes a note that a killed run had begun to write, and a content that was followed by a newer one, unless a run is at work.
     pub fn tidy(&self) {
-        let begun = self.beside("note");
-        if fs::symlink_metadata(&begun).is_ok()
+        let needless = [self.beside("note"), self.beside(&self.left)];
+        if needless.iter().any(|path| fs::symlink_metadata(path).is_ok())
             && let Ok(Some(_lock)) = self.try_lock()
         {
-            let _nothing_to_be_done = fs::remove_file(begun);
+            let _nothing_to_be_done = needless.map(fs::remove_file);
         }
     }
 
     /// Makes everything ready for a hand-over that may not fail: the file for the next content, with its final owner and permissions and the room
-    /// it needs. The lock must be held, which the argument shows.
+    /// it needs. The lock must be held, which the argument shows. What a killed run left stays until there is something newer in place.
     pub fn reserve(&self, _lock: &Lock, room: usize) -> Result<Reserved, PlaceError> {
         self.check_kind()?;
-        let next = self.beside("new");
-        remove_if_there(&next)
-            .map_err(|error| self.cannot("what an earlier run left beside it cannot be removed", &error))?;
+        let next = self.beside(&self.next);
+        self.set_left_behind_aside()
+            .map_err(|error| self.cannot("what an earlier run left beside it cannot be put aside", &error))?;
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&next)
             .map_err(|error| self.cannot("nothing can be written beside it", &error))?;
-        let reserved = Reserved { place: self.clone(), file, handed_over: false };
+        let reserved = Reserved { place: self.clone(), file, aside: None, handed_over: false };
         reserved.take_room(room)?;
         reserved.take_identity()?;
         Ok(reserved)
     }
 
-    /// The content that a killed run had written but not put in place, if there is any. While another run holds the lock, it may be half written.
-    pub fn left_behind(&self) -> Result<Option<Zeroizing<Vec<u8>>>, PlaceError> {
-        Ok(self.read_beside(&self.beside("new"))?.filter(|content| !content.is_empty()))
+    /// It may be the only copy of a token that works.
+    fn set_left_behind_aside(&self) -> io::Result<()> {
+        let next = self.beside(&self.next);
+        match fs::symlink_metadata(&next) {
+            Ok(metadata) if metadata.len() > 0 => fs::rename(next, self.beside(&self.left)),
+            _ => remove_if_there(&next).map(drop),
+        }
     }
 
-    /// Puts that content in place, as the killed run was about to. The lock must be held.
+    /// The contents that killed runs had written but not put in place, the newest first. While another run holds the lock, it may be half written.
+    pub fn left_behind(&self) -> Result<Vec<Zeroizing<Vec<u8>>>, PlaceError> {
+        let contents = [&self.next, &self.left].map(|name| self.read_beside(&self.beside(name)));
+        let mut left_behind = Vec::new();
+        for content in contents {
+            left_behind.extend(content?.filter(|content| !content.is_empty()));
+        }
+        Ok(left_behind)
+    }
+
+    /// Puts the newest of those in place, as the killed run was about to. The lock must be held.
     pub fn put_left_behind_in_place(&self, _lock: &Lock) -> Result<(), PlaceError> {
-        fs::rename(self.beside("new"), &self.path)
+        self.set_left_behind_aside()
+            .and_then(|()| fs::rename(self.beside(&self.left), &self.path))
             .map_err(|error| self.cannot("what an earlier run left cannot be put in place", &error))?;
         self.sync_folder()
     }
@@ -219,7 +240,7 @@ impl FilePlace {
     /// Removes the file, its note and what a killed run may have left. Says whether there was a file.
     pub fn remove(&self, _lock: &Lock) -> Result<bool, PlaceError> {
         let existed = remove_if_there(&self.path).map_err(|error| self.cannot("it cannot be removed", &error))?;
-        for beside in [&self.note, "note", "new"] {
+        for beside in [&self.note, "note", &self.next, &self.left] {
             remove_if_there(&self.beside(beside))
                 .map_err(|error| self.cannot("what stands beside it cannot be removed", &error))?;
         }
@@ -227,10 +248,11 @@ impl FilePlace {
         Ok(existed)
     }
 
-    /// Removes the note, where the file stays because of what else is in it.
+    /// Removes the note and what a killed run may have left, where the file stays because of what else is in it.
     pub fn forget(&self, _lock: &Lock) -> Result<(), PlaceError> {
-        remove_if_there(&self.beside(&self.note))
-            .map(drop)
+        [&self.note, &self.next, &self.left]
+            .into_iter()
+            .try_for_each(|beside| remove_if_there(&self.beside(beside)).map(drop))
             .map_err(|error| self.cannot("its note cannot be removed", &error))
     }
 
@@ -352,15 +374,29 @@ impl Reserved {
     /// Puts the content in place: written, synced, renamed over, folder synced. A reader sees the old content or the new.
     pub fn hand_over(mut self, content: &[u8]) -> Result<(), PlaceError> {
         let place = self.place.clone();
-        (&self.file).write_all(content).map_err(|error| place.cannot("the new content cannot be written", &error))?;
-        self.file
-            .set_len(content.len() as u64)
-            .map_err(|error| place.cannot("the new content cannot be written", &error))?;
-        self.file.sync_all().map_err(|error| place.cannot("the new content cannot be written", &error))?;
-        fs::rename(place.beside("new"), &place.path)
+        self.write(content).map_err(|error| place.cannot("the new content cannot be written", &error))?;
+        fs::rename(place.beside(&place.next), &place.path)
             .map_err(|error| place.cannot("the new content cannot be put in place", &error))?;
         self.handed_over = true;
+        let _mostly_not_there = fs::remove_file(place.beside(&place.left));
         place.sync_folder()
+    }
+
+    /// Keeps the content beside the file, so that the next run finds it, should this one be killed before it hands it over.
+    pub fn put_aside(&mut self, content: Zeroizing<Vec<u8>>) {
+        self.aside = self.write(&content).is_ok().then_some(content);
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        if self.aside.as_ref().is_some_and(|aside| aside.as_slice() == content) {
+            return Ok(());
+        }
+        let written = self.file.write_all_at(content, 0).and_then(|()| self.file.set_len(content.len() as u64));
+        if written.is_err() {
+            // Half of it would be taken for what a killed run left.
+            let _nothing_to_be_done = self.file.set_len(0);
+        }
+        written.and_then(|()| self.file.sync_all())
     }
 
     fn take_room(&self, room: usize) -> Result<(), PlaceError> {
@@ -398,7 +434,7 @@ impl Drop for Reserved {
     /// A reservation that came to nothing leaves nothing behind.
     fn drop(&mut self) {
         if !self.handed_over && self.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-            let _nothing_to_be_done = fs::remove_file(self.place.beside("new"));
+            let _nothing_to_be_done = fs::remove_file(self.place.beside(&self.place.next));
         }
     }
 }
@@ -500,15 +536,37 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_found_until_the_next_reservation() {
-        let (_folder, path) = file_with("old");
+    fn what_killed_runs_left_is_found_until_something_newer_is_in_place() {
+        let (folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
         let lock = locked(&place);
-        assert!(place.left_behind().unwrap().is_none());
-        fs::write(place.beside("new"), "newer").unwrap();
-        assert_eq!(place.left_behind().unwrap().unwrap().as_slice(), b"newer");
+        assert_eq!(left_behind(&place), [""; 0]);
+        kill_behind_writing(&place, &lock, "newer");
+        assert_eq!(left_behind(&place), ["newer"]);
+        // A run that comes to nothing, and one that is killed before it has written anything.
         drop(place.reserve(&lock, 3).unwrap());
-        assert!(place.left_behind().unwrap().is_none());
+        assert_eq!(left_behind(&place), ["newer"]);
+        std::mem::forget(place.reserve(&lock, 3).unwrap());
+        assert_eq!(left_behind(&place), ["newer"]);
+        kill_behind_writing(&place, &lock, "newest");
+        assert_eq!(left_behind(&place), ["newest", "newer"]);
+        let reserved = place.reserve(&lock, 3).unwrap();
+        assert_eq!(left_behind(&place), ["newest"]);
+        reserved.hand_over(b"last").unwrap();
+        assert_eq!(left_behind(&place), [""; 0]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the file and its lock");
+    }
+
+    #[test]
+    fn what_a_killed_run_left_of_one_entry_is_not_touched_by_a_run_for_another() {
+        let (_folder, path) = file_with("old");
+        let [one, other] = ["one", "other"].map(|entry| FilePlace::new("dest", &path).unwrap().entry(entry));
+        let lock = locked(&one);
+        kill_behind_writing(&one, &lock, "newer");
+        other.reserve(&lock, 3).unwrap().hand_over(b"other").unwrap();
+        assert_eq!(left_behind(&one), ["newer"]);
+        one.forget(&lock).unwrap();
+        assert_eq!(left_behind(&one), [""; 0]);
     }
 
     #[test]
@@ -516,9 +574,29 @@ mod tests {
         let (_folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
         let lock = locked(&place);
-        fs::write(place.beside("new"), "newer").unwrap();
+        for content in ["newer", "newest"] {
+            kill_behind_writing(&place, &lock, content);
+        }
         place.put_left_behind_in_place(&lock).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"newer");
+        assert_eq!(fs::read(&path).unwrap(), b"newest");
+        assert_eq!(left_behind(&place), [""; 0]);
+        kill_behind_writing(&place, &lock, "last");
+        std::mem::forget(place.reserve(&lock, 3).unwrap());
+        place.put_left_behind_in_place(&lock).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"last");
+    }
+
+    #[test]
+    fn a_removed_file_leaves_nothing_but_its_lock() {
+        let (folder, path) = file_with("old");
+        let place = FilePlace::new("dest", &path).unwrap();
+        let lock = locked(&place);
+        for content in ["newer", "newest"] {
+            kill_behind_writing(&place, &lock, content);
+        }
+        place.write_note(&lock, &Note::default()).unwrap();
+        assert!(place.remove(&lock).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the lock");
     }
 
     #[test]
@@ -606,6 +684,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_put_aside_is_left_by_a_killed_run_and_replaced_by_what_is_handed_over() {
+        for handed_over in ["aside", "other", "a longer one"] {
+            let (_folder, path) = file_with("old");
+            let place = FilePlace::new("dest", &path).unwrap();
+            let lock = locked(&place);
+            let mut reserved = place.reserve(&lock, 0).unwrap();
+            reserved.put_aside(Zeroizing::new(b"aside".to_vec()));
+            assert_eq!(place.left_behind().unwrap(), [Zeroizing::new(b"aside".to_vec())]);
+            assert_eq!(*place.read().unwrap().unwrap(), b"old");
+            reserved.hand_over(handed_over.as_bytes()).unwrap();
+            assert_eq!(*place.read().unwrap().unwrap(), handed_over.as_bytes());
+            assert!(place.left_behind().unwrap().is_empty());
+        }
+    }
+
+    #[test]
     fn a_note_that_a_killed_run_began_is_replaced_by_the_next() {
         let (folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
@@ -617,16 +711,17 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_a_killed_run_began_is_tidied_away_unless_a_run_is_at_work() {
+    fn what_killed_runs_left_and_nobody_needs_is_tidied_away_unless_a_run_is_at_work() {
         let (_folder, path) = file_with("old");
         let place = FilePlace::new("dest", &path).unwrap();
         fs::write(place.beside("note"), "{").unwrap();
+        fs::write(place.beside("left"), "older").unwrap();
         let lock = locked(&place);
         place.tidy();
-        assert!(place.beside("note").exists());
+        assert!(place.beside("note").exists() && place.beside("left").exists());
         drop(lock);
         place.tidy();
-        assert!(!place.beside("note").exists());
+        assert!(!place.beside("note").exists() && !place.beside("left").exists());
     }
 
     #[test]
@@ -652,6 +747,18 @@ mod tests {
         assert_eq!(place.note(), Some(note));
         fs::write(place.beside("json"), "{").unwrap();
         assert!(place.note().is_none());
+    }
+
+    /// As a run does that is killed behind writing its content.
+    fn kill_behind_writing(place: &FilePlace, lock: &Lock, content: &str) {
+        let reserved = place.reserve(lock, content.len()).unwrap();
+        (&reserved.file).write_all(content.as_bytes()).unwrap();
+        std::mem::forget(reserved);
+    }
+
+    fn left_behind(place: &FilePlace) -> Vec<String> {
+        let contents = place.left_behind().unwrap().into_iter();
+        contents.map(|content| String::from_utf8(content.to_vec()).unwrap()).collect()
     }
 
     fn locked(place: &FilePlace) -> Lock {

@@ -27,7 +27,7 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
         if plan == Plan::Nothing {
             return Ok(Rotation::nothing_to_do(&survey));
         }
-        let ready = Ready::reserve(self, &lock, survey.holding.note.clone().unwrap_or_default(), None).await?;
+        let ready = Ready::reserve(self, &lock, survey.holding.note.clone().unwrap_or_default(), Vec::new()).await?;
         let mut rotation = Rotation::begun(&survey);
         if let Plan::HandOver(token) = plan {
             rotation.is_only_copy = survey.was_left_behind(&token);
@@ -37,7 +37,10 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
         rotation.lost_since = survey.lost_since();
         let intended = ready.intend(&survey).await?;
         let before = survey.valid_token().map(|token| token.secret.fingerprint());
-        let issued = self.issue(intended, before.as_deref(), &mut rotation).await?;
+        let mut issued = self.issue(intended, before.as_deref(), &mut rotation).await?;
+        if !self.system.shows_tokens() {
+            issued.put_aside().await;
+        }
         rotation.issued = true;
         rotation.is_only_copy = true;
         self.confirm_and_hand_over(issued, &mut rotation).await;

@@ -38,6 +38,9 @@ pub struct Note {
     /// before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub under_way_since: Option<DateTime<Utc>>,
+    /// More such requests, sent later, while what came of the first could still not be found out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub under_way_again: Vec<DateTime<Utc>>,
     /// What this note becomes when the token that was just issued is with its users. It names that token while only the run that asked for it has it:
     /// a run that is killed then leaves no token without a name, neither one that nobody has nor one that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +75,17 @@ impl Note {
         if self.is_about(fingerprint) { self.rotated_at } else { self.under_way_since }
     }
 
+    /// When requests were sent of which it is not known what came of them, the first of them first.
+    pub fn under_way(&self) -> impl Iterator<Item = DateTime<Utc>> {
+        self.under_way_since.into_iter().chain(self.under_way_again.iter().copied())
+    }
+
+    /// The same note with these requests.
+    pub(super) fn with_under_way(self, times: impl IntoIterator<Item = DateTime<Utc>>) -> Self {
+        let mut times = times.into_iter();
+        Self { under_way_since: times.next(), under_way_again: times.collect(), ..self }
+    }
+
     /// Where a new token kills the old one, any other than the noted one was issued after it: by somebody else, on another host perhaps.
     pub(super) fn not_issued_before(&self, fingerprint: &str) -> Option<DateTime<Utc>> {
         if self.is_about(fingerprint) { self.not_issued_before } else { self.rotated_at.max(self.not_issued_before) }
@@ -94,9 +108,9 @@ impl Note {
             return None;
         }
         let is_ours = !is_other(&self.object, &subject.object);
-        let [under_way_since, rotated_at] =
-            [self.under_way_since, self.rotated_at].map(|time| time.filter(|_| is_ours));
-        Some(Self { under_way_since, rotated_at, ..self })
+        let rotated_at = self.rotated_at.filter(|_| is_ours);
+        let under_way: Vec<_> = self.under_way().filter(|_| is_ours).collect();
+        Some(Self { rotated_at, ..self.with_under_way(under_way) })
     }
 
     /// As it would be, had the run that wrote it not been killed (or kept from writing) between handing this token over and noting so.

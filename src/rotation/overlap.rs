@@ -37,8 +37,8 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
             rotation.fail_with(written.err().map(RotationError::NotNoted));
             return Ok(rotation);
         }
-        let (waiting, unknown_since) = (note.retiring.clone(), note.under_way_since);
-        let ready = Ready::reserve(self, &lock, note, unknown_since).await?;
+        let (waiting, unknown) = (note.retiring.clone(), note.under_way().collect());
+        let ready = Ready::reserve(self, &lock, note, unknown).await?;
         if let Plan::HandOver(token) = survey.decision.plan {
             rotation.settle(ready.with_known(token).hand_over(waiting).await);
             return Ok(rotation);
@@ -203,7 +203,7 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
         }
         rotation.left = ids(&waiting);
         let note = survey.holding.note.clone().unwrap_or_default();
-        Note { retiring: waiting, next: None, under_way_since: leftovers.unknown_since, ..note }
+        Note { retiring: waiting, next: None, ..note }.with_under_way(leftovers.unknown)
     }
 
     /// What earlier runs left: what the note lists, the token that a killed run had just been given, and those that nobody was given. What the users
@@ -213,12 +213,16 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
         let in_use = survey.token_in_use();
         let mut found: Vec<Retiring> = note.retiring.iter().cloned().chain(note.issued_and_not_noted()).collect();
         let mut leftovers = Leftovers::default();
-        if let Some(since) = note.under_way_since {
+        for since in note.under_way() {
+            if leftovers.error.is_some() {
+                leftovers.unknown.push(since);
+                continue;
+            }
             match self.orphans(since, in_use.as_ref()).await {
                 Ok(Some(ids)) => found.extend(ids.into_iter().map(Retiring::at_once)),
-                Ok(None) => leftovers.unknown_since = Some(since),
+                Ok(None) => leftovers.unknown.push(since),
                 Err(error) => {
-                    leftovers.unknown_since = Some(since);
+                    leftovers.unknown.push(since);
                     leftovers.error = Some(error.to_string());
                 }
             }
@@ -250,8 +254,8 @@ struct Leftovers {
     due: Vec<Retiring>,
     /// To be retired later.
     waiting: Vec<Retiring>,
-    /// What came of a request that was sent then is not known yet.
-    unknown_since: Option<DateTime<Utc>>,
+    /// What came of requests that were sent then is not known yet.
+    unknown: Vec<DateTime<Utc>>,
     /// Why it could not be asked.
     error: Option<String>,
 }

@@ -38,6 +38,10 @@ pub trait Place {
     /// Writes the note so that it survives a kill and a power failure.
     fn write_note(&self, lock: &Self::Lock, note: &Note) -> impl Future<Output = Result<(), PlaceError>>;
 
+    /// Keeps a token that is not proven yet where the next run finds it, should this one be killed before it hands the token over. A failure does no
+    /// harm.
+    fn put_aside(&self, lock: &Self::Lock, reserved: &mut Self::Reserved, token: &Token) -> impl Future<Output = ()>;
+
     /// Puts a token where its users read it, in one step, and then the note about it.
     fn hand_over(
         &self,

@@ -15,8 +15,8 @@ pub(super) struct Ready<'a, P: Place> {
     subject: &'a Subject,
     /// The note as it is, without what this run has put right.
     note: Box<Note>,
-    /// A request of an earlier run was sent then, and what came of it could still not be found out.
-    unknown_since: Option<DateTime<Utc>>,
+    /// Requests of earlier runs were sent then, and what came of them could still not be found out.
+    unknown: Vec<DateTime<Utc>>,
 }
 
 /// The note says that a token is about to be issued.
@@ -71,26 +71,24 @@ pub(super) struct NotHandedOver {
 }
 
 impl<'a, P: Place> Ready<'a, P> {
-    /// Tries all that could keep a hand-over from succeeding. The note is what is known of the place and still counts; a request that it says to be
-    /// under way stays noted, unless the caller knows what came of it.
+    /// Tries all that could keep a hand-over from succeeding. The note is what is known of the place and still counts; requests of which
+    /// the caller does not know what came of them stay noted.
     pub(super) async fn reserve<S>(
         task: &Rotate<'a, S, P>,
         lock: &'a P::Lock,
         note: Note,
-        unknown_since: Option<DateTime<Utc>>,
+        unknown: Vec<DateTime<Utc>>,
     ) -> Result<Self, PlaceError> {
         let reserved = task.place.reserve(lock).await?;
-        Ok(Self { place: task.place, lock, reserved, subject: task.subject, note: Box::new(note), unknown_since })
+        Ok(Self { place: task.place, lock, reserved, subject: task.subject, note: Box::new(note), unknown })
     }
 
     /// Writes down that a token is about to be issued, so that the next run knows of it whatever becomes of this one.
     pub(super) async fn intend(self, survey: &Survey) -> Result<Intended<'a, P>, PlaceError> {
         let since = Utc::now();
         let valid_now = survey.valid_token();
-        let note = Box::new(Note {
-            under_way_since: self.unknown_since.or(Some(since)),
-            ..self.note_about(valid_now.as_ref(), self.note.retiring.clone())
-        });
+        let note = self.note_about(valid_now.as_ref(), self.note.retiring.clone());
+        let note = Box::new(note.with_under_way(self.unknown.iter().copied().chain([since])));
         self.place.write_note(self.lock, &note).await?;
         Ok(Intended { ready: Self { note, ..self }, since, before: self.note })
     }
@@ -111,10 +109,10 @@ impl<'a, P: Place> Ready<'a, P> {
             not_issued_before: of_unknown_age
                 .and_then(|token| self.note.not_issued_before(&token.secret.fingerprint())),
             expires_at: token.and_then(|token| token.expires_at),
-            under_way_since: self.unknown_since,
             retiring,
             ..Note::default()
         }
+        .with_under_way(self.unknown.iter().copied())
     }
 }
 
@@ -182,6 +180,12 @@ impl<'a, P: Place> Issued<'a, P> {
             Ok(Proof::Refused(why)) => Err(Unproven { issued: self, why: Doubt::Refused(why) }),
             Err(error) => Err(Unproven { issued: self, why: Doubt::NotAsked(error) }),
         }
+    }
+
+    /// Keeps it for the next run, should this one be killed while the token is being proven.
+    pub(super) async fn put_aside(&mut self) {
+        let Ready { place, lock, reserved, .. } = &mut self.ready;
+        place.put_aside(lock, reserved, &self.token).await;
     }
 
     async fn hand_over(self, retiring: Vec<Retiring>) -> Result<HandedOver<'a, P>, NotHandedOver> {

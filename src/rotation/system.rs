@@ -45,6 +45,11 @@ pub trait System {
 
 /// A system in which a new token kills the old one, so that there is only ever one.
 pub trait InPlace: System {
+    /// Whether the valid token can be asked for. Where it cannot, the answer that brings a new one is the only place that it can be had from.
+    fn shows_tokens(&self) -> bool {
+        true
+    }
+
     /// Asks for the token that is valid now.
     fn read_back(&self) -> impl Future<Output = Result<ReadBack, Self::Error>>;
 }

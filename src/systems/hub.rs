@@ -125,7 +125,13 @@ impl Hub {
     /// Tries a token of this hub. Changes nothing.
     pub async fn probe(&self, token: &Secret) -> Result<Probe, HubError> {
         match self.request(Method::OPTIONS, Repeat::Always).token(token) {
-            Ok(request) => self.try_out(&request).await,
+            Ok(request) => match self.try_out(&request).await {
+                Ok(()) => Ok(Probe::Accepted),
+                Err(HubError::Refused(refusal)) if refusal.cause == Cause::BadCredential => {
+                    Ok(Probe::Refused(refusal.said().to_owned()))
+                }
+                Err(error) => Err(error),
+            },
             // Whatever it is that was taken for a token: no hub has issued it.
             Err(HttpError::UnsendableToken) => Ok(Probe::Refused("it holds characters that no token has".to_owned())),
             Err(error) => Err(error.into()),
@@ -133,7 +139,7 @@ impl Hub {
     }
 
     /// Tries the credential. Changes nothing.
-    pub async fn probe_credential(&self) -> Result<Probe, HubError> {
+    pub async fn check_credential(&self) -> Result<(), HubError> {
         self.try_out(&self.authorized(self.request(Method::OPTIONS, Repeat::Always))?).await
     }
 
@@ -158,19 +164,14 @@ impl Hub {
         if answer.status() == 204 { Ok(()) } else { Err(refused(&answer)) }
     }
 
-    async fn try_out(&self, request: &Request) -> Result<Probe, HubError> {
+    async fn try_out(&self, request: &Request) -> Result<(), HubError> {
         let answer = self.client.send(request).await?;
-        if answer.status() == 200 {
-            // Something before the hub may answer this method to everybody, in its own way.
-            let _: Map<String, Value> = answer.expect_json()?;
-            return Ok(Probe::Accepted);
+        if answer.status() != 200 {
+            return Err(refused(&answer));
         }
-        match refused(&answer) {
-            HubError::Refused(refusal) if refusal.cause == Cause::BadCredential => {
-                Ok(Probe::Refused(refusal.said().to_owned()))
-            }
-            error => Err(error),
-        }
+        // Something before the hub may answer this method to everybody, in its own way.
+        let _: Map<String, Value> = answer.expect_json()?;
+        Ok(())
     }
 
     fn authorized(&self, request: Request) -> Result<Request, HttpError> {

@@ -113,6 +113,11 @@ impl PlatformError {
             _ => None,
         }
     }
+
+    /// Whether it is the credential that is not accepted, whatever was asked for.
+    pub fn is_of_credential(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_of_credential())
+    }
 }
 
 impl SystemError for PlatformError {
@@ -208,10 +213,23 @@ impl Platform {
         if self.api != Api::Gateway {
             return Ok(None);
         }
-        let first = self.lately_used(token, user).await?;
+        let first = match self.lately_used(token, user).await {
+            // Its scope is too small even for looking.
+            Err(error) if error.cause() == Some(Cause::NotAllowed) => return Ok(None),
+            first => first?,
+        };
         let mut second = self.lately_used(token, user).await?;
         second.retain(|row| row.last_used.is_some() && !first.iter().any(|before| before.is_as_used_as(row)));
         Ok(if second.len() == 1 { second.pop() } else { None })
+    }
+
+    /// The row of the token that the API is called with, of this user. Where it is not shown which was used when, the one that was used last is taken for it.
+    pub async fn own_row(&self, user: &User) -> Result<Option<TokenRow>, PlatformError> {
+        let Credential::Token(own) = self.credential.borrow().clone() else { return Ok(None) };
+        match self.row_of(&own, user).await? {
+            Some(row) => Ok(Some(row)),
+            None => Ok(self.lately_used(&own, user).await?.into_iter().next()),
+        }
     }
 
     /// Whose credential it is that the API is called with.

@@ -120,7 +120,7 @@ fn what_a_user_meets_is_told_with_its_cause_and_touches_no_token() -> Result<()>
         (json!({ "ah_token": dead, "state": "rotated", "self_rotation": true }), "is dead (Invalid token.)"),
         (json!({ "gateway_token": token }), "one behind the platform gateway takes a gateway_token"),
         (with(password.clone(), json!({ "ah_path_prefix": "/api/automation-hub" })), "ah_path_prefix right?"),
-        (with(password.clone(), json!({ "ah_path_prefix": "/" })), "ah_path_prefix right?"),
+        (with(password.clone(), json!({ "ah_path_prefix": "/api/galaxy/v3" })), "ah_path_prefix right?"),
         (with(password, json!({ "dest": null })), "name a dest"),
     ];
     for (options, sentence) in cases {

@@ -117,7 +117,7 @@ fn a_token_that_is_not_what_the_task_asks_for_is_replaced_or_written_again() {
 
 #[test]
 fn tokens_are_written_as_their_users_read_them() {
-    for (format, begin) in [("raw", ""), ("env", "AAP_TOKEN='"), ("json", "{\n  \"aap_token\": \"")] {
+    for (format, begin) in [("raw", ""), ("env", "OAUTH_TOKEN='"), ("json", "{\n  \"oauth_token\": \"")] {
         let host = host();
         for created in [true, false] {
             let run = host.create(json!({ "dest": host.dest(), "dest_format": format })).succeeded();

@@ -94,7 +94,7 @@ fn a_failure_is_told_with_its_cause_and_whether_a_token_may_exist() {
         host.behaves(json!({}));
         let next = host.create(json!({ "dest": host.dest() })).succeeded();
         assert_eq!(
-            next.warnings().contains("may have created a token for the user admin that nobody has"),
+            next.warnings().contains("may have created a token for the user admin that was not handed over"),
             may_exist,
             "{says}: {next}"
         );

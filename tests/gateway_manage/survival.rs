@@ -32,7 +32,7 @@ fn a_run_that_is_killed_while_the_command_runs_leaves_what_was_there_and_the_nex
                 assert!(has_new == (next.text("reason") == "held"), "{next}");
                 continue;
             }
-            assert!(next.warnings().contains("that nobody has"), "{moment}: {next}");
+            assert!(next.warnings().contains("that was not handed over"), "{moment}: {next}");
             assert_eq!(next.text("reason"), if before.is_some() { "held" } else { "missing" }, "{next}");
             assert!(host.tokens().len() >= created, "the command ran on: {}", host.tokens().len());
         }
@@ -83,7 +83,7 @@ fn what_a_killed_run_left_is_not_trusted_unless_the_note_names_it() {
         let run = host.create(json!({ "dest": host.dest() })).succeeded();
         assert_eq!((&run.result["created"], run.text("reason")), (&json!(true), "missing"), "{run}");
         assert_eq!(host.tokens(), [read(&host.dest())]);
-        let lost = format!("created a token ({}) for the user {user} that nobody has", fingerprint(&token));
+        let lost = format!("created a token ({}) for the user {user} that was not handed over", fingerprint(&token));
         assert!(run.warnings().contains(&lost), "{run}");
     }
 }

@@ -22,7 +22,7 @@ pub struct GalaxyNg {
     url: String,
     template: PathBuf,
     folder: PathBuf,
-    http: Client,
+    api: Api,
 }
 
 impl GalaxyNg {
@@ -98,20 +98,9 @@ impl GalaxyNg {
         self.call(Method::POST, caller, path, Some(&body.to_string()))
     }
 
-    /// Calls; the path is below the prefix, and a body is said to be JSON. Redirects are not followed.
+    /// Calls; the path is below the prefix, and a body is said to be JSON.
     pub fn call(&self, method: Method, caller: Caller, path: &str, body: Option<&str>) -> Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.server()));
-        request = match caller {
-            Caller::Nobody => request,
-            Caller::User(user) => request.basic_auth(user, Some(Self::PASSWORD)),
-            Caller::Password(user, password) => request.basic_auth(user, Some(password)),
-            Caller::Token(token) => request.header(AUTHORIZATION, format!("Token {token}")),
-            Caller::Authorization(value) => request.header(AUTHORIZATION, value),
-        };
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
-        }
-        Answer::read(request.send()?)
+        self.api.call(method, caller, path, body)
     }
 
     fn make_user_in(&self, word: &str, groups: &[Value]) -> Result<String> {
@@ -134,16 +123,10 @@ impl GalaxyNg {
             .stdout(Stdio::null())
             .spawn()
             .context("bash could not be started")?;
-        // An error means that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .build()?;
         let url = format!("http://127.0.0.1:{port}");
-        let started = wait_until_ready(&mut process, &http, &url);
-        let hub = Self { process, url, template: template.to_owned(), folder, http };
+        let api = Api::new(&url)?;
+        let started = wait_until_ready(&mut process, &api);
+        let hub = Self { process, url, template: template.to_owned(), folder, api };
         started.map(|()| hub)
     }
 }
@@ -156,6 +139,43 @@ impl Drop for GalaxyNg {
             let _ = self.process.kill();
             let _ = self.process.wait();
         }
+    }
+}
+
+/// The API of a hub, the real one or another.
+#[derive(Debug)]
+pub struct Api {
+    server: String,
+    http: Client,
+}
+
+impl Api {
+    /// Of the hub at that scheme, host and port.
+    pub fn new(url: &str) -> Result<Self> {
+        // An error means that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(60))
+            .build()?;
+        Ok(Self { server: format!("{url}{PREFIX}"), http })
+    }
+
+    /// Calls; the path is below the prefix, and a body is said to be JSON. Redirects are not followed.
+    pub fn call(&self, method: Method, caller: Caller, path: &str, body: Option<&str>) -> Result<Answer> {
+        let mut request = self.http.request(method, format!("{}{path}", self.server));
+        request = match caller {
+            Caller::Nobody => request,
+            Caller::User(user) => request.basic_auth(user, Some(GalaxyNg::PASSWORD)),
+            Caller::Password(user, password) => request.basic_auth(user, Some(password)),
+            Caller::Token(token) => request.header(AUTHORIZATION, format!("Token {token}")),
+            Caller::Authorization(value) => request.header(AUTHORIZATION, value),
+        };
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
+        }
+        Answer::read(request.send()?)
     }
 }
 
@@ -219,10 +239,10 @@ fn template() -> Option<PathBuf> {
 }
 
 /// Ready is when the worker and the content server have told the API that they are there.
-fn wait_until_ready(process: &mut Child, http: &Client, url: &str) -> Result<()> {
+fn wait_until_ready(process: &mut Child, api: &Api) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < LONGEST_START {
-        if is_ready(http, url) {
+        if is_ready(api) {
             return Ok(());
         }
         if let Some(status) = wait(process, Duration::from_millis(250)) {
@@ -232,10 +252,9 @@ fn wait_until_ready(process: &mut Child, http: &Client, url: &str) -> Result<()>
     bail!("The hub was not ready after {} seconds.", LONGEST_START.as_secs());
 }
 
-fn is_ready(http: &Client, url: &str) -> bool {
-    let status = http.get(format!("{url}{PREFIX}pulp/api/v3/status/")).basic_auth("admin", Some(GalaxyNg::PASSWORD));
-    let Ok(status) = status.send().and_then(Response::text) else { return false };
-    let status: Value = serde_json::from_str(&status).unwrap_or_default();
+fn is_ready(api: &Api) -> bool {
+    let Ok(status) = api.call(Method::GET, Caller::User("admin"), "pulp/api/v3/status/", None) else { return false };
+    let status = status.json();
     ["online_workers", "online_content_apps"]
         .iter()
         .all(|there| status[there].as_array().is_some_and(|there| !there.is_empty()))
@@ -244,6 +263,6 @@ fn is_ready(http: &Client, url: &str) -> bool {
 /// The token endpoint, below the prefix.
 pub const TOKEN: &str = "v3/auth/token/";
 const PREFIX: &str = "/api/galaxy/";
-const LONGEST_START: Duration = Duration::from_secs(180);
+const LONGEST_START: Duration = Duration::from_secs(300);
 const HOW: &str =
     "TOKENSMITH_GALAXY_NG is not set; `scripts/galaxy-ng.sh` makes a hub and prints the folder to set it to.";

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use crate::gateway::{GatewayScene, USER};
+use crate::hub::HubScene;
 use crate::quay::QuayScene;
 use crate::scene::{Scene, read};
 
@@ -232,6 +234,30 @@ impl World for QuayScene {
             "oidc": provider.token(subject).sign().expect("the provider signs"),
             "expired_oidc": provider.token(subject).expired().sign().expect("the provider signs"),
         })
+    }
+}
+
+impl World for GatewayScene {
+    fn defaults(&self) -> Value {
+        self.options(json!({}))
+    }
+
+    fn secrets(&self) -> Value {
+        json!({
+            "own": self.platform().issue_token(USER, "caller", "write").1,
+            "admin_password": self.platform().password("admin"),
+            "wrong_secret": Installed::WRONG_SECRET,
+        })
+    }
+}
+
+impl World for HubScene {
+    fn defaults(&self) -> Value {
+        self.options_without_password(json!({}))
+    }
+
+    fn secrets(&self) -> Value {
+        json!({ "password": self.password(), "wrong_secret": Installed::WRONG_SECRET })
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::executable::{self, Run};
+use crate::installed::World;
 use crate::quay::with;
 use crate::scene::{folder, read};
 use serde_json::{Value, json};
@@ -107,5 +108,15 @@ impl Host {
     fn lines(&self, name: &str) -> Vec<String> {
         let path: &Path = &self.folder.path().join(name);
         fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+}
+
+impl World for Host {
+    fn defaults(&self) -> Value {
+        self.options(json!({}))
+    }
+
+    fn secrets(&self) -> Value {
+        json!({})
     }
 }

@@ -1,6 +1,11 @@
 //! hub_token against the sandbox: when it has a token made, what it says, and whom it leaves alone.
 
+mod absence;
+mod places;
+mod refusals;
 mod rotation;
+mod secrecy;
+mod self_rotation;
 
 use serde_json::json;
 use tokensmith_tests::hub::HubScene;

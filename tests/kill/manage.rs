@@ -86,7 +86,7 @@ impl crate::Case for Case {
         let is_lost = |token: &&String| {
             **token != held && Some(*token) != left.as_ref() && *token != OLD && said["token"] != **token
         };
-        let is_told = next.warnings().contains("that nobody has") || message.contains("may have been created");
+        let is_told = next.warnings().contains("that was not handed over") || message.contains("may have been created");
         if made.iter().any(|token| is_lost(&token)) && !is_told {
             return Err(format!("a token was lost without a word; the next run said {next}"));
         }

@@ -42,7 +42,7 @@ impl Refusal {
             )
             .header("allow", "POST, DELETE, OPTIONS"),
             Self::Gateway(detail) => Answer::json(401, &json!({ "detail": detail })),
-            Self::NoSuchPath => Answer::text(404, "text/html; charset=utf-8", NOT_FOUND),
+            Self::NoSuchPath => with_id(Answer::text(404, "text/html; charset=utf-8", NOT_FOUND)),
         }
     }
 }

@@ -64,22 +64,25 @@ fn caller(state: &State, request: &Request) -> Result<String, Refusal> {
     let (scheme, credential) = (words.next().unwrap_or_default().to_ascii_lowercase(), words.next());
     let is_alone = words.next().is_none();
     match scheme.as_str() {
-        "basic" if state.takes_passwords => of_password(state, credential.filter(|_| is_alone)),
+        "basic" if state.takes_passwords => of_password(state, credential, is_alone),
         "token" => of_token(state, credential, is_alone),
         "bearer" if !state.gateway_tokens.is_empty() => of_gateway_token(state, credential.unwrap_or_default()),
         _ => Err(Refusal::NotAuthenticated),
     }
 }
 
-fn of_password(state: &State, credential: Option<&str>) -> Result<String, Refusal> {
-    let wrong = Refusal::AuthenticationFailed("Invalid username/password.");
-    let pair = credential.and_then(|credential| BASE64_STANDARD.decode(credential).ok());
-    let pair = pair.and_then(|pair| String::from_utf8(pair).ok());
-    let pair =
-        pair.ok_or(Refusal::AuthenticationFailed("Invalid basic header. Credentials not correctly base64 encoded."))?;
-    let (name, password) = pair.split_once(':').ok_or_else(|| wrong.clone())?;
+fn of_password(state: &State, credential: Option<&str>, is_alone: bool) -> Result<String, Refusal> {
+    let fail = |why| Err(Refusal::AuthenticationFailed(why));
+    let Some(credential) = credential else { return fail("Invalid basic header. No credentials provided.") };
+    if !is_alone {
+        return fail("Invalid basic header. Credentials string should not contain spaces.");
+    }
+    let pair = BASE64_STANDARD.decode(credential).ok().and_then(|pair| String::from_utf8(pair).ok());
+    let Some((name, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) else {
+        return fail("Invalid basic header. Credentials not correctly base64 encoded.");
+    };
     let is_right = state.users.get(name).is_some_and(|user| user.password == password && user.is_active);
-    if is_right { Ok(name.to_owned()) } else { Err(wrong) }
+    if is_right { Ok(name.to_owned()) } else { fail("Invalid username/password.") }
 }
 
 fn of_token(state: &State, credential: Option<&str>, is_alone: bool) -> Result<String, Refusal> {
@@ -105,7 +108,7 @@ fn described(name: &str) -> Value {
     json!({
         "name": name,
         "description": "",
-        "renders": ["application/json"],
+        "renders": ["application/json", "text/html"],
         "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
     })
 }

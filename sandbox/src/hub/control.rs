@@ -6,7 +6,7 @@
 //! | `hub/works` `{"token": …}` | whether it is accepted |
 //! | `hub/user` `{"name": …}` | a user without a token, and its password |
 //! | `hub/gateway_token` `{"user": "build"}` | a token of a gateway before the hub |
-//! | `hub/state` | the switches `prefix`, `generation` (`old`, `new`), `takes_passwords`, `latency_milliseconds`, and `inactive` (a user's name) |
+//! | `hub/state` | the switches `prefix`, `generation` (`old`, `new`), `takes_passwords`, `latency_milliseconds`, `certificate`, and `inactive` (a user's name) |
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::state::State;
 use super::{Generation, Hub};
+use crate::certificates::Certificate;
 use crate::control::{with, with_answer};
 use crate::exchange::Answer;
 
@@ -67,6 +68,7 @@ struct StateChange {
     generation: Option<Generation>,
     takes_passwords: Option<bool>,
     latency_milliseconds: Option<u64>,
+    certificate: Option<Certificate>,
     inactive: Option<String>,
 }
 
@@ -78,6 +80,7 @@ impl StateChange {
         state.generation = self.generation.unwrap_or(state.generation);
         state.takes_passwords = self.takes_passwords.unwrap_or(state.takes_passwords);
         state.latency = self.latency_milliseconds.map_or(state.latency, Duration::from_millis);
+        state.certificate = self.certificate.unwrap_or(state.certificate);
         if let Some(user) = self.inactive.and_then(|name| state.users.get_mut(&name)) {
             user.is_active = false;
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::certificates::Certificate;
 use crate::random;
 
 /// All of a hub.
@@ -22,6 +23,8 @@ pub struct State {
     pub takes_passwords: bool,
     /// How long every answer takes.
     pub latency: Duration,
+    /// What it shows of itself to new connections.
+    pub certificate: Certificate,
     pub(super) told: BTreeSet<String>,
 }
 
@@ -57,6 +60,7 @@ impl State {
             generation: Generation::Old,
             takes_passwords: true,
             latency: Duration::ZERO,
+            certificate: Certificate::Good,
             told: BTreeSet::new(),
         };
         for name in ["admin", "build"] {

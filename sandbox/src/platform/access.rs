@@ -38,7 +38,8 @@ impl Caller {
         if token.is_expired(now) {
             return Err(unauthenticated(release, NOT_PROVIDED, EXPIRED));
         }
-        token.last_used = Some(now);
+        // Finer than our clock: no two uses are at the same time.
+        token.last_used = Some(token.last_used.map_or(now, |last| now.max(last + 1)));
         let token = token.clone();
         match state.user(token.user).cloned() {
             Some(user) => Ok(Self { user, token: Some(token) }),

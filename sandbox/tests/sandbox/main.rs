@@ -17,6 +17,8 @@ mod common;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod hub;
+#[cfg(test)]
 mod lives;
 #[cfg(test)]
 mod platform;

@@ -1,7 +1,7 @@
 //! The section `[galaxy_server.NAME]` in an `ansible.cfg`. Everything else in that file stays byte for byte.
 //!
-//! The file is read as ansible reads it: with Python's `configparser`, where `;` behind white space begins a comment, and values are not interpolated. What
-//! that refuses is refused, because `ansible-galaxy` cannot start with such a file.
+//! The file is read as ansible reads it: with Python's `configparser`, where `;` behind white space begins a comment, and values are not
+//! interpolated. What that refuses is refused, because `ansible-galaxy` cannot start with such a file.
 
 use zeroize::Zeroizing;
 
@@ -147,8 +147,8 @@ impl<'a> ServerFile<'a> {
     fn remark_on_list(&self) -> String {
         let name = self.server.name;
         format!(
-            "The server_list of the section [galaxy] does not name {name}, so ansible-galaxy never uses the section [{PREFIX}{name}]; add it to that list \
-             or to ANSIBLE_GALAXY_SERVER_LIST."
+            "The server_list of the section [galaxy] does not name {name}, so ansible-galaxy never uses the section [{PREFIX}{name}]; \
+             add it to that list or to ANSIBLE_GALAXY_SERVER_LIST."
         )
     }
 
@@ -174,7 +174,8 @@ impl<'a> Section<'a> {
         self.options.iter().find(|option| option.name == name)
     }
 
-    /// A line for the token behind the last option. It is indented like that: further, it would go on with it, and less, what follows would go on with it.
+    /// A line for the token behind the last option. It is indented like that: with more it would go on with that option, and with less what follows
+    /// would go on with it.
     fn with_token(&self, token: &str, line_break: &'static str) -> Edit<'a> {
         let (lines, indent, delimiter) = match self.options.last() {
             Some(last) if last.value.is_empty() => (last.lines, indent(last.lines), " = "),

@@ -165,7 +165,9 @@ impl<'a> Scalar<'a> {
         match self {
             Self::Plain(plain) => {
                 let is_number = plain.len() < LONGEST && plain.bytes().all(|byte| byte.is_ascii_digit());
-                is_number || plain.starts_with(|first: char| first.is_ascii_alphabetic() || "_/~".contains(first))
+                is_number
+                    || is_text(plain)
+                    || plain.starts_with(|first: char| first.is_ascii_alphabetic() || "_/~".contains(first))
             }
             Self::Empty(_) | Self::Single(_) | Self::Double(_) => true,
         }
@@ -239,7 +241,7 @@ fn key_and_value(line: &str) -> Option<(&str, Scalar<'_>)> {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
     let is_name = key.len() < LONGEST && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     let value = Scalar::parse(value)?;
-    (is_name && key.chars().all(is_plain) && (key == TOKEN || value.is_harmless())).then_some((key, value))
+    (is_name && key.chars().all(is_plain) && value.is_harmless()).then_some((key, value))
 }
 
 /// The object that a file in JSON is, where YAML reads the same.

@@ -37,6 +37,55 @@ fn no_token_is_lost_when_the_run_after_a_disturbed_one_is_disturbed_too() {
 }
 
 #[test]
+fn the_only_copy_of_a_token_that_a_killed_run_left_survives_the_next_kill() {
+    let policies = [present(), Policy::default()];
+    let beginnings = [Beginning::Nothing, Beginning::Missing, Beginning::Dead];
+    for (beginning, policy) in beginnings.into_iter().flat_map(|beginning| policies.map(|policy| (beginning, policy))) {
+        let steps = beginning.world(Kind::Hub).run(&policy).steps;
+        let written = steps.iter().position(|step| *step == "write").unwrap();
+        for how in [Disturbance::KilledBefore, Disturbance::KilledAfter] {
+            for step in 0.. {
+                let world = beginning.world(Kind::Hub);
+                world.disturbed(&policy, written, Disturbance::KilledAfter);
+                let issued = world.facts().records;
+                let second = world.disturbed(&policy, step, how);
+                if second.steps.len() <= step {
+                    assert!(step > 4, "{second:?}");
+                    break;
+                }
+                let third = world.run(&policy);
+                let told = format!("{beginning:?}, {how:?} at {step}: {second:?}, then {third:?}");
+                assert!(third.succeeded() && world.facts().held_works(), "{told}");
+                assert_eq!(world.facts().records, issued, "no other token is issued: {told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_read_again_survives_a_kill_while_it_is_being_proven() {
+    for (beginning, policy) in
+        [(Beginning::Nothing, present()), (Beginning::Dead, present()), (Beginning::Valid, rotated())]
+    {
+        let steps = beginning.world(Kind::Hub).run(&policy).steps;
+        let aside = steps.iter().position(|step| *step == "put aside").unwrap();
+        let written = steps.iter().position(|step| *step == "write").unwrap();
+        assert!(steps[aside..written].contains(&"prove"), "{steps:?}");
+        for step in aside + 1..=written {
+            let world = beginning.world(Kind::Hub);
+            let killed = world.disturbed(&policy, step, Disturbance::KilledBefore);
+            let issued = world.facts().records;
+            let next = world.run(&Policy { force: false, ..policy });
+            let told = format!("{beginning:?} at {step}: {killed:?}, then {next:?}");
+            assert!(next.succeeded() && !next.reports_a_loss() && world.facts().held_works(), "{told}");
+            assert_eq!(world.facts().records, issued, "no other token is issued: {told}");
+        }
+    }
+    let shown = Beginning::Nothing.world(Kind::Quay).run(&present()).steps;
+    assert!(!shown.contains(&"put aside"), "what can be read again is written once: {shown:?}");
+}
+
+#[test]
 fn a_token_that_somebody_else_had_issued_is_noticed_up_to_the_last_look() {
     for kind in Kind::IN_PLACE {
         for beginning in Beginning::ALL.into_iter().filter(|beginning| beginning.exists_for(kind)) {
@@ -96,7 +145,6 @@ fn a_token_that_is_nowhere_else_is_given_back_by_the_run_that_could_not_hand_it_
     for (kind, beginning) in [
         (Kind::Hub, Beginning::Nothing),
         (Kind::Hub, Beginning::Dead),
-        // What a killed run had written is in the way of what is written next.
         (Kind::Hub, Beginning::LeftBehind),
         (Kind::Quay, Beginning::Aged),
     ] {

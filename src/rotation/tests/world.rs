@@ -371,6 +371,10 @@ impl System for World {
 }
 
 impl InPlace for World {
+    fn shows_tokens(&self) -> bool {
+        self.kind == Kind::Quay
+    }
+
     async fn read_back(&self) -> Result<ReadBack, Failure> {
         self.step("read back", |facts| match (self.kind, facts.current()) {
             (Kind::Quay, Some(current)) => ReadBack::Token(Token::new(current.secret.clone())),
@@ -435,10 +439,10 @@ impl Place for World {
         Ok(())
     }
 
-    /// As with a file: what a killed run left is in the way of the next content.
+    /// As with a file: what a killed run left stays until the next content is written.
     async fn reserve(&self, _lock: &()) -> Result<(), PlaceError> {
         assert!(self.run.borrow().is_locked);
-        Ok(self.step("reserve", |facts| facts.left_behind = None).await?)
+        Ok(self.step("reserve", |_| ()).await?)
     }
 
     async fn write_note(&self, _lock: &(), note: &Note) -> Result<(), PlaceError> {
@@ -449,15 +453,19 @@ impl Place for World {
         Ok(self.step("note", |facts| facts.note = Some(note.clone())).await?)
     }
 
+    async fn put_aside(&self, _lock: &(), _reserved: &mut (), token: &Token) {
+        if self.lasts {
+            let aside = self.step("put aside", |facts| facts.left_behind = Some(token.secret.clone()));
+            let _it_was_for_the_worst = aside.await;
+        }
+    }
+
     async fn hand_over(&self, lock: &(), _reserved: (), token: &Token, note: &Note) -> Result<(), PlaceError> {
         if !self.lasts {
             self.change(|facts| facts.give(&token.secret));
             return Ok(());
         }
-        if let Err(failure) = self.put(token).await {
-            self.change(|facts| facts.left_behind = None);
-            return Err(failure.into());
-        }
+        self.put(token).await?;
         self.write_note(lock, note).await
     }
 }

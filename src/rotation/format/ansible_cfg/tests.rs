@@ -134,11 +134,13 @@ fn the_token_is_taken_out_and_its_section_stays() {
 #[test]
 fn what_keeps_ansible_galaxy_from_using_the_token_is_said() {
     let section = "[galaxy_server.hub]\nurl = U\n";
-    let list = "The server_list of the section [galaxy] does not name hub, so ansible-galaxy never uses the section [galaxy_server.hub]; add it to that \
-                list or to ANSIBLE_GALAXY_SERVER_LIST.";
+    let list = "The server_list of the section [galaxy] does not name hub, so ansible-galaxy never uses the section [galaxy_server.hub]; \
+                add it to that list or to ANSIBLE_GALAXY_SERVER_LIST.";
     let url = "The section [galaxy_server.hub] has no url, without which ansible-galaxy ends with an error; add it.";
-    let username = "The section [galaxy_server.hub] has a username, so ansible-galaxy logs in with that and its password, not with the token; remove it.";
-    let auth_url = "The section [galaxy_server.hub] has an auth_url, so ansible-galaxy exchanges the token there for another one; remove it unless that is meant.";
+    let username = "The section [galaxy_server.hub] has a username, so ansible-galaxy logs in with that and its password, \
+                    not with the token; remove it.";
+    let auth_url = "The section [galaxy_server.hub] has an auth_url, so ansible-galaxy exchanges the token there for another one; \
+                    remove it unless that is meant.";
     let cases = [
         (String::new(), vec![list]),
         (section.to_owned(), vec![list]),

@@ -149,6 +149,12 @@ impl Platform {
         self.change(|state| state.token_mut(id).map(|token| token.expires = end).is_some())
     }
 
+    /// Lets a token have been made so many seconds ago. `false`: there is no such token.
+    pub fn backdate(&self, id: i64, seconds: i64) -> bool {
+        let created = time::later(self.now(), -seconds);
+        self.change(|state| state.token_mut(id).map(|token| token.created = created).is_some())
+    }
+
     /// A confidential application with the grant `password`. `ci` is there from the start in the organizations `Default`
     /// and `Engineering`, and `deploy` in `Default`. `None`: there is no such organization.
     pub fn add_application(&self, name: &str, organization: &str) -> Option<i64> {

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::json;
 use tokensmith_tests::gateway_site::GatewaySite;
+use tokensmith_tests::installed::Installed;
 
 use super::Tasks;
 
@@ -116,5 +117,28 @@ fn expired_tokens_and_sessions_are_cleared() -> Result<()> {
     assert!(!tasks.gateway_manage(json!({ "command": "cleartokens" }))?.succeeded().changed());
     let run = tasks.gateway_manage(json!({ "command": "clearsessions" }))?.succeeded();
     assert_eq!((run.changed(), &run.result["counted"]), (true, &json!(false)), "the command does not say: {run}");
+    Ok(())
+}
+
+#[test]
+fn the_playbooks_of_the_installed_collection_clear_what_expired_and_revoke_what_is_left() -> Result<()> {
+    let Some(site) = GatewaySite::start(GatewaySite::CURRENT, &[])? else { return Ok(()) };
+    let installed = Installed::on_tools();
+    let play = |name: &str| {
+        let variables = json!({
+            "gateway_executable": site.manage_executable(), "gateway_become": false, "gateway_confirm": true,
+        });
+        installed.playbook(name, &variables).succeeded()
+    };
+    site.issue_ending_in("alice", &json!({}), -1)?;
+    let living = ["alice", "bob"].map(|user| site.issue(user, &json!({})));
+    play("tokensmith.redhat.clear_expired");
+    assert_eq!((site.rows("alice")?.len(), site.rows("bob")?.len()), (1, 1));
+    let printed = play("tokensmith.redhat.revoke_all_tokens");
+    assert!(printed.contains("2 access tokens and 0 refresh tokens were revoked"), "{printed}");
+    for row in living {
+        let token = row?["token"].as_str().context("a token")?.to_owned();
+        assert!(!site.works(&token)? && !printed.contains(&token));
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokensmith_tests::executable::Run;
 use tokensmith_tests::gateway_site::{Caller, GatewaySite};
+use tokensmith_tests::installed::Installed;
 
 use super::{Tasks, on_every_release};
 
@@ -117,6 +118,33 @@ fn a_token_in_a_file_is_replaced_for_each_reason_and_the_old_one_is_dead() -> Re
         assert!(!tasks.path("token").exists() && living(site, &tasks.user)?.is_empty());
         Ok(())
     })
+}
+
+#[test]
+fn the_playbook_of_the_installed_collection_keeps_a_token_fresh() -> Result<()> {
+    let Some(site) = GatewaySite::shared()? else { return Ok(()) };
+    let tasks = Tasks::new(site, "playbook")?;
+    let installed = Installed::on_tools();
+    let variables = json!({
+        "gateway_hostname": site.url(),
+        "gateway_username": tasks.user,
+        "gateway_password": site.password(&tasks.user),
+        "gateway_tokens": [{ "description": "pipeline", "dest": tasks.path("token"), "scope": ["read"] }],
+    });
+    let mut secrets = vec![site.password(&tasks.user)];
+    for (reason, days) in [("missing", 365), ("valid", 365), ("expiring", 20)] {
+        for row in site.rows(&tasks.user)? {
+            site.end_in(&row["id"], days * DAY)?;
+        }
+        let printed = installed.playbook("tokensmith.redhat.rotate_gateway_token", &variables).succeeded();
+        assert!(printed.contains(&format!("pipeline: {reason}, token")), "{printed}");
+        secrets.push(tasks.token_in("token")?);
+        assert!(!secrets.iter().any(|secret| printed.contains(secret.as_str())), "{printed}");
+        assert_eq!(site.rows(&tasks.user)?.len(), 1);
+    }
+    assert_eq!(secrets[1], secrets[2]);
+    assert!(!site.works(&secrets[2])? && site.works(&secrets[3])?);
+    Ok(())
 }
 
 #[test]

@@ -318,7 +318,8 @@ fn a_list_is_filtered_by_what_is_known_of_a_token_and_never_by_its_value() -> Re
             ("not__description=used".to_owned(), vec![one, two]),
             ("expires__lt=2026-01-01T00:00:00Z".to_owned(), vec![]),
             ("expires__gt=2026-01-01T00:00:00Z".to_owned(), vec![one, two, three]),
-            (format!("created__gte={}", used["created"].as_str().context("a time")?), vec![three]),
+            (format!("created__gte={}", first["created"].as_str().context("a time")?), vec![one, two, three]),
+            (format!("created__gt={}", used["created"].as_str().context("a time")?), vec![]),
             (format!("id__in={one},{three}"), vec![one, three]),
             ("search=nothing has this".to_owned(), vec![one, two, three]),
         ];

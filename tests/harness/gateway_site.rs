@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -341,7 +341,8 @@ fn template() -> Result<Option<PathBuf>> {
     if is_set("REAL") {
         bail!("REAL=1 wants a real gateway. {HOW}");
     }
-    let _ = writeln!(std::io::stderr(), "The tests on the real gateway are skipped. {HOW}");
+    static SAID: Once = Once::new();
+    SAID.call_once(|| drop(writeln!(std::io::stderr(), "The tests on the real gateway are skipped. {HOW}")));
     Ok(None)
 }
 

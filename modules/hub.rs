@@ -35,21 +35,23 @@ impl Access {
         self.ah_token.as_ref().map(|token| Ok(Credential::Token(filled(token, "ah_token")?))).transpose()
     }
 
+    /// Whom a sentence is about.
+    pub(crate) fn user(&self, credential: &Credential) -> String {
+        let user = match (&self.ah_username, credential) {
+            (Some(username), _) => username,
+            (None, Credential::GatewayToken(_)) => "the user of gateway_token",
+            (None, _) if self.ah_token.is_some() => "the user of ah_token",
+            (None, _) => "the user of the token in dest",
+        };
+        user.to_owned()
+    }
+
     /// The hub. Nothing is sent yet, and it is not called as anybody.
     pub(crate) fn connect(&self, task: &Task, connection: &Connection) -> Result<Hub> {
         if !connection.validate_certs {
             task.warn("validate_certs is false: anybody between here and the hub can read and replace the tokens.");
         }
         Ok(Hub::new(Client::new(connection)?, &self.ah_host, &self.ah_path_prefix)?)
-    }
-}
-
-/// Whom a sentence is about.
-pub(crate) fn user(credential: &Credential) -> String {
-    match credential {
-        Credential::Password { username, .. } => username.clone(),
-        Credential::GatewayToken(_) => "the user of gateway_token".to_owned(),
-        Credential::Token(_) | Credential::Anonymous => "its user".to_owned(),
     }
 }
 

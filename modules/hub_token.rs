@@ -16,7 +16,7 @@ use tokensmith::span::Span;
 use tokensmith::systems::hub::{Credential, Hub};
 use tokensmith::timestamp::timestamp;
 
-use crate::hub::{Access, user};
+use crate::hub::Access;
 use token::UserToken;
 
 /// The options of `hub_token.yml`.
@@ -52,7 +52,7 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     let holding = place.look().await?;
     let Some(credential) = options.credential(&holding)? else { return absence::of_nothing(&place) };
     options.check(task, &credential)?;
-    let user = user(&credential);
+    let user = options.access.user(&credential);
     hub.act_as(credential);
     let job = Job { task, options: &options, hub: &hub, place: &place, user };
     match options.state {
@@ -91,7 +91,7 @@ impl Options {
             bail!(
                 "without a dest nothing shows whether {} has a token that works, and a new one would cut off whoever uses it; name a dest, or say state: \
                  rotated if a new one is meant",
-                user(credential)
+                self.access.user(credential)
             );
         }
         if self.self_rotation && is_token && self.state != State::Absent && task.result_is_public() {
@@ -203,7 +203,7 @@ impl Job<'_> {
         match rotation.error {
             Some(error) => outcome.failed(stranded(error.into(), is_stranded, is_public)),
             None if old_lives => outcome.failed(anyhow!(
-                "the new token is in place, but the old one is accepted all the same: it belongs to another user than {}; who it belongs to can end it with \
+                "the new token works, but the old one is accepted all the same: it belongs to another user than {}; who it belongs to can end it with \
                  state: absent",
                 self.user
             )),

@@ -10,6 +10,9 @@ use tokensmith_tests::scene::read;
 /// A case's name, what it makes of the scene and asks for, and words of the message.
 type Case = (&'static str, fn(&HubScene) -> Value, &'static [&'static str]);
 
+/// What makes a fault.
+type Make = fn() -> Fault;
+
 #[test]
 fn a_refused_credential_is_explained_by_both_generations_of_hubs_whatever_is_asked_for() {
     let cases: [Case; 9] = [
@@ -71,7 +74,7 @@ fn a_dead_token_is_told_from_a_missing_permission_by_its_code_alone() {
 
 #[test]
 fn an_answer_that_is_not_a_hubs_is_never_taken_for_one() {
-    let faults: [(&str, fn() -> Fault, &str); 4] = [
+    let faults: [(&str, Make, &str); 4] = [
         ("portal", Fault::html, "a page (HTML) where JSON was expected"),
         ("empty", || Fault::answer(200, "text/plain", ""), "the body is empty"),
         ("redirect", || Fault::answer(302, "text/html", ""), "redirects to nowhere"),

@@ -130,13 +130,18 @@ fn each_credential_goes_out_in_its_own_scheme() {
 fn ten_runs_at_once_on_one_dest_leave_the_token_that_works() {
     let scene = HubScene::new();
     let dest = scene.file("token", "dead");
-    for state in ["present", "rotated"] {
-        let options = scene.options(json!({ "dest": dest, "state": state }));
+    let with_itself = scene.options_without_password(json!({ "self_rotation": true }));
+    for (options, state, made) in [
+        (scene.options(json!({})), "present", 1),
+        (scene.options(json!({})), "rotated", 10),
+        (with_itself, "rotated", 10),
+    ] {
+        let options = with(options, json!({ "dest": dest, "state": state }));
         let runs: Vec<_> = (0..10).map(|_| executable::start_module("hub_token", &options)).collect();
         let runs: Vec<Run> =
             runs.into_iter().map(|run| Run::from_output(&run.wait_with_output().unwrap()).succeeded()).collect();
         let generated = runs.iter().filter(|run| run.result["generated"] == true).count();
-        assert_eq!(generated, if state == "present" { 1 } else { 10 });
+        assert_eq!(generated, made, "{state}");
         assert_eq!(scene.token(), Some(read(&dest)));
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokensmith_tests::executable::{self, Run};
 use tokensmith_tests::scene::Scene;
 
@@ -147,7 +147,10 @@ fn the_module_is_found_by_our_key_then_by_the_engines_name_then_by_the_programs(
     let linked = folder.path().join("sso_token");
     symlink(&plain, &linked).unwrap();
     let found = "one of the following is required";
-    let cases = [
+    let all = modules().join(", ");
+    let unsaid = format!("do not say which module to run. This executable holds: {all}.");
+    let unknown = format!("no module other. This executable holds: {all}.");
+    let cases: [(&Path, Value, &str); 12] = [
         (&plain, json!({ "_tokensmith_module": "sso_token" }), found),
         (
             &plain,
@@ -160,25 +163,13 @@ fn the_module_is_found_by_our_key_then_by_the_engines_name_then_by_the_programs(
         (&copied, json!({}), found),
         (&copied, json!({ "_ansible_module_name": "tokensmith.redhat.native.tokensmith_x86_64" }), found),
         (&linked, json!({}), found),
-        (
-            &plain,
-            json!({}),
-            "do not say which module to run. This executable holds: gateway_manage, quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
-        ),
-        (
-            &plain,
-            json!({ "_ansible_module_name": "a.b.other" }),
-            "do not say which module to run. This executable holds: gateway_manage, quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
-        ),
-        (
-            &plain,
-            json!({ "_tokensmith_module": "other" }),
-            "no module other. This executable holds: gateway_manage, quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
-        ),
+        (&plain, json!({}), &unsaid),
+        (&plain, json!({ "_ansible_module_name": "a.b.other" }), &unsaid),
+        (&plain, json!({ "_tokensmith_module": "other" }), &unknown),
         (
             &copied,
             json!({ "_tokensmith_module": "other", "_ansible_module_name": "tokensmith.redhat.sso_token" }),
-            "no module other. This executable holds: gateway_manage, quay_keyless_token, quay_robot_token, rhacs_api_token, sso_token.",
+            &unknown,
         ),
     ];
     for (program, arguments, sentence) in cases {
@@ -271,9 +262,10 @@ fn arguments_of_ten_megabytes_are_arguments() {
 
 #[test]
 fn help_and_version_are_on_standard_output() {
+    let list = format!("Modules:\n  {}", modules()[0]);
     let cases: [(&[&str], &str); 5] = [
-        (&["--help"], "Modules:\n  gateway_manage"),
-        (&["help"], "Modules:\n  gateway_manage"),
+        (&["--help"], &list),
+        (&["help"], &list),
         (&["--version"], concat!("tokensmith ", env!("CARGO_PKG_VERSION"))),
         (&["sso_token", "--help"], "--offline-token-file <PATH>"),
         (&["sso_token", "-h"], "--check"),
@@ -378,6 +370,11 @@ fn reader_gone() -> Stdio {
 
 fn full_disk() -> Stdio {
     File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+/// The names of all modules, sorted.
+fn modules() -> Vec<String> {
+    tokensmith_documentation::names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../modules")).unwrap()
 }
 
 fn copy_of_the_executable(folder: &Path, name: &str) -> PathBuf {

@@ -203,7 +203,8 @@ find_java() {
 
 java_on_path() {
   local java
-  java=$(command -v java) && dirname "$(dirname "$(readlink -f "$java")")" || true
+  java=$(command -v java) || return 0
+  dirname "$(dirname "$(readlink -f "$java")")"
 }
 
 java_version() {

@@ -42,7 +42,7 @@ fn the_playbook_keeps_the_tokens_of_the_platform_fresh_on_every_ansible_core() {
         let printed = play(json!({}));
         assert!(printed.contains(&format!("deleted {pipeline}")), "{core}: {printed}");
         // It lives on for an hour.
-        assert!(printed.contains(&format!("still valid {inventory}")), "{core}: {printed}");
+        assert!(printed.contains(&format!("still valid: {inventory}")), "{core}: {printed}");
         assert_ne!(id("pipeline"), pipeline, "{core}");
         assert!(play(json!({})).contains("changed=0"), "{core}");
         assert!(play(json!({ "gateway_renew_before": "370d" })).contains("pipeline: expiring"), "{core}");

@@ -40,7 +40,7 @@ fn the_playbook_keeps_the_tokens_of_the_platform_fresh_on_every_ansible_core() {
 
         assert!(gateway.expire_in(pipeline, 20 * DAY) && gateway.expire_in(inventory, 20 * DAY));
         let printed = play(json!({}));
-        assert!(printed.contains(&format!("deleted {pipeline}")), "{core}: {printed}");
+        assert!(printed.contains(&format!("deleted: {pipeline}")), "{core}: {printed}");
         // It lives on for an hour.
         assert!(printed.contains(&format!("still valid: {inventory}")), "{core}: {printed}");
         assert_ne!(id("pipeline"), pipeline, "{core}");

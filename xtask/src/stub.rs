@@ -74,7 +74,7 @@ fn arguments(module: &Module) -> String {
     let specification = module.specification();
     let mut lines = String::new();
     for (name, value) in specification.as_object().into_iter().flatten() {
-        lines.push_str(&format!("        {name}={},\n", literal(value, 8)));
+        lines.push_str(&format!("        {name}={},\n", literal(value, 8, name)));
     }
     if module.supports_check_mode() {
         lines.push_str("        supports_check_mode=True,\n");
@@ -82,19 +82,19 @@ fn arguments(module: &Module) -> String {
     lines
 }
 
-/// A Python literal, on one line where it fits.
-fn literal(value: &Value, indent: usize) -> String {
+/// A Python literal, on one line where it fits behind its name.
+fn literal(value: &Value, indent: usize, name: &str) -> String {
     let inline = inline(value);
-    if indent + inline.len() <= WIDTH {
+    if indent + name.len() + inline.len() <= WIDTH {
         return inline;
     }
     let (open, close, items): (_, _, Vec<_>) = match value {
         Value::Object(entries) => (
             '{',
             '}',
-            entries.iter().map(|(key, value)| entry(key, value, |value| literal(value, indent + 4))).collect(),
+            entries.iter().map(|(key, value)| entry(key, value, |value| literal(value, indent + 4, key))).collect(),
         ),
-        Value::Array(items) => ('[', ']', items.iter().map(|item| literal(item, indent + 4)).collect()),
+        Value::Array(items) => ('[', ']', items.iter().map(|item| literal(item, indent + 4, "")).collect()),
         _ => return inline,
     };
     let margin = " ".repeat(indent);
@@ -125,4 +125,5 @@ fn entry(key: &str, value: &Value, literal: impl Fn(&Value) -> String) -> String
 }
 
 const QUOTES: &str = "\"\"\"";
-const WIDTH: usize = 140;
+/// Sanity takes 160, of which quotes, a colon and a comma come on top.
+const WIDTH: usize = 150;

@@ -6,7 +6,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{galaxy::Galaxy, stage, tarball};
+use crate::{galaxy::Galaxy, stage, stub, tarball};
 
 #[test]
 fn the_same_sources_give_the_same_tarball_wherever_and_whenever_it_is_built() {
@@ -15,6 +15,16 @@ fn the_same_sources_give_the_same_tarball_wherever_and_whenever_it_is_built() {
     let other = Sources::new(&["alpha_other", "alpha_token", "beta_token"]);
     fs::set_permissions(other.path("meta/runtime.yml"), fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(fs::read(one.package()).unwrap(), fs::read(other.package()).unwrap());
+}
+
+#[test]
+fn no_line_of_a_stub_is_longer_than_sanity_takes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../modules");
+    for module in tokensmith_documentation::Module::read_all(&folder).unwrap() {
+        for line in stub::module(&module).unwrap().lines() {
+            assert!(line.len() <= 160, "{}: {line}", module.name());
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::json;
+use tokensmith_tests::executable;
 use tokensmith_tests::scene::{names, read};
 
 use super::host;
@@ -24,7 +25,8 @@ fn with_dest_no_token_is_printed_noted_or_seen_by_others_on_the_host() {
     assert_eq!(names(host.dest().parent().unwrap()), [".token.tokensmith.json", ".token.tokensmith.lock", "token"]);
     let run = host.create(json!({ "dest": host.dest(), "return_token": true })).succeeded();
     assert_eq!((run.text("token"), &run.result["_tokensmith_secret"]), (read(&host.dest()).as_str(), &json!(true)));
-    assert!(host.seen().contains("tokensmith -"), "{}", host.seen());
+    let ours = executable::path().file_name().unwrap().to_string_lossy().into_owned();
+    assert!(host.seen().contains(&format!("{ours} -")), "{}", host.seen());
 }
 
 #[test]

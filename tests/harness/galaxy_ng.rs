@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use reqwest::Method;
-use reqwest::blocking::{Client, Response};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use reqwest::blocking::Client;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
+use crate::caller::client;
+pub use crate::caller::{Answer, Caller};
 use crate::keycloak::{free_ports, is_set, wait};
 
 /// A running hub over plain http, with the superuser `admin`. It ends with the process that started it, or when dropped.
@@ -152,14 +154,7 @@ pub struct Api {
 impl Api {
     /// Of the hub at that scheme, host and port.
     pub fn new(url: &str) -> Result<Self> {
-        // An error means that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .build()?;
-        Ok(Self { server: format!("{url}{PREFIX}"), http })
+        Ok(Self { server: format!("{url}{PREFIX}"), http: client()? })
     }
 
     /// Calls; the path is below the prefix, and a body is said to be JSON. Redirects are not followed.
@@ -176,61 +171,6 @@ impl Api {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
         }
         Answer::read(request.send()?)
-    }
-}
-
-/// Who calls.
-#[derive(Clone, Copy, Debug)]
-pub enum Caller<'c> {
-    /// Nobody says who they are.
-    Nobody,
-    /// A user with the right password.
-    User(&'c str),
-    /// A user with that password.
-    Password(&'c str, &'c str),
-    /// Whoever holds that token.
-    Token(&'c str),
-    /// That whole header.
-    Authorization(&'c str),
-}
-
-/// What the hub answered.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// The body, as it came.
-    pub text: String,
-    headers: HeaderMap,
-}
-
-impl Answer {
-    /// A header, or nothing.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    /// The body as JSON, or null.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_default()
-    }
-
-    /// The code of the first error, or nothing.
-    pub fn code(&self) -> String {
-        self.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
-    }
-
-    /// The body as JSON; an error if the status is another.
-    pub fn expect(&self, status: u16) -> Result<Value> {
-        if self.status != status {
-            bail!("The hub answered {}, not {status}: {}", self.status, self.text);
-        }
-        Ok(self.json())
-    }
-
-    fn read(response: Response) -> Result<Self> {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Self { status, headers, text: response.text()? })
     }
 }
 

@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use reqwest::Method;
-use reqwest::blocking::{Client, Response};
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::redirect::Policy;
+use reqwest::blocking::Client;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tokensmith_sandbox::Sandbox;
 use tokensmith_sandbox::platform::Release;
 
+use crate::caller::client;
+pub use crate::caller::{Answer, Caller};
 use crate::keycloak::{FormBody, is_set, wait};
 
 /// A running gateway over plain http, or the sandbox's stand-in. It ends with the process that started it, or when dropped.
@@ -275,63 +276,6 @@ impl Drop for GatewaySite {
             let _ = process.wait();
         }
     }
-}
-
-/// Who calls.
-#[derive(Clone, Copy, Debug)]
-pub enum Caller<'c> {
-    /// Nobody says who they are.
-    Nobody,
-    /// A user with the right password.
-    User(&'c str),
-    /// A user with that password.
-    Password(&'c str, &'c str),
-    /// The bearer of a token.
-    Token(&'c str),
-    /// That whole header.
-    Authorization(&'c str),
-}
-
-/// What the gateway answered.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// The body, as it came.
-    pub text: String,
-    headers: HeaderMap,
-}
-
-impl Answer {
-    /// A header, or nothing.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    /// The body as JSON, or null.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_default()
-    }
-
-    /// The body as JSON; an error if the status is another.
-    pub fn expect(&self, status: u16) -> Result<Value> {
-        if self.status != status {
-            bail!("The gateway answered {}, not {status}: {:.500}", self.status, self.text);
-        }
-        Ok(self.json())
-    }
-
-    fn read(response: Response) -> Result<Self> {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Self { status, headers, text: response.text()? })
-    }
-}
-
-fn client() -> Result<Client> {
-    // An error means that there is one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(Duration::from_secs(60));
-    Ok(client.build()?)
 }
 
 fn template() -> Result<Option<PathBuf>> {

@@ -1,5 +1,6 @@
 //! What behaviour tests share.
 
+pub mod caller;
 pub mod executable;
 pub mod galaxy_ng;
 pub mod gateway;

@@ -20,6 +20,7 @@ use tokensmith::systems::platform::{Api, NewToken, Platform, TokenRow};
 use tokensmith::timestamp::timestamp;
 
 use crate::gateway::{Access, GivenToken};
+use crate::state::State;
 use token::{Caller, KeptToken, Nameless};
 
 /// The options of `gateway_token.yml`.
@@ -43,14 +44,6 @@ pub(crate) struct Options {
     overlap: Span,
     state: State,
     all_of_description: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Present,
-    Rotated,
-    Absent,
 }
 
 /// What the module does.

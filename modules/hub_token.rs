@@ -17,6 +17,7 @@ use tokensmith::systems::hub::{Credential, Hub};
 use tokensmith::timestamp::timestamp;
 
 use crate::hub::Access;
+use crate::state::State;
 use token::UserToken;
 
 /// The options of `hub_token.yml`.
@@ -32,14 +33,6 @@ pub(crate) struct Options {
     max_age: Option<Span>,
     self_rotation: bool,
     galaxy_server: Option<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Present,
-    Rotated,
-    Absent,
 }
 
 /// What the module does.

@@ -17,6 +17,7 @@ mod rhacs_api_token;
 mod rhacs_api_token_info;
 mod rhacs_m2m_token;
 mod sso_token;
+mod state;
 
 /// The registry: one line for each module, which is `NAME.rs` and `NAME.yml` beside this file.
 const MODULES: &[Module] = &[

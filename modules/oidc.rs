@@ -20,6 +20,16 @@ pub(crate) struct OidcToken {
     oidc_token_file: Option<PathBuf>,
 }
 
+/// The option `state` of these modules: their tokens end by themselves.
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// A token that works is in its place.
+    Present,
+    /// A new one is got now.
+    Rotated,
+}
+
 impl OidcToken {
     /// The token, with what can be seen without asking anybody.
     pub(crate) fn read(&self) -> Result<Secret> {

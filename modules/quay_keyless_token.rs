@@ -14,7 +14,7 @@ use tokensmith::span::Span;
 use tokensmith::systems::SystemError;
 use tokensmith::systems::quay::{LogIn, Quay, QuayError, Registry, Server, is_no_name, robot_name};
 
-use crate::oidc::{self, OidcToken};
+use crate::oidc::{self, OidcToken, State};
 
 /// The options of `quay_keyless_token.yml`.
 #[derive(Deserialize)]
@@ -31,13 +31,6 @@ pub(crate) struct Options {
     organization: Option<String>,
     state: State,
     renew_before: Span,
-}
-
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Present,
-    Rotated,
 }
 
 /// What the module does.

@@ -15,6 +15,8 @@ use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::quay::{Cause, LogIn, Quay, Registry, Server};
 
+use crate::state::State;
+
 use robot::RobotToken;
 use row::Row;
 use targets::{Target, Targets};
@@ -39,14 +41,6 @@ pub(crate) struct Options {
     description: String,
     delete_robot: bool,
     concurrency: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Present,
-    Rotated,
-    Absent,
 }
 
 /// What the module does.

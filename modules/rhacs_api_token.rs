@@ -19,6 +19,7 @@ use tokensmith::systems::rhacs::{self, ApiToken, Central, Credential, Status};
 use tokensmith::timestamp::timestamp;
 
 use crate::rhacs::{Access, Server};
+use crate::state::State;
 use lifetime::Expiration;
 use token::{KeptToken, Wanted};
 
@@ -41,14 +42,6 @@ pub(crate) struct Options {
     overlap: Span,
     state: State,
     all_of_name: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Present,
-    Rotated,
-    Absent,
 }
 
 /// What the module does.

@@ -14,7 +14,7 @@ use tokensmith::span::Span;
 use tokensmith::systems::SystemError;
 use tokensmith::systems::rhacs::{Central, Credential, RhacsError, Status};
 
-use crate::oidc::{self, OidcToken};
+use crate::oidc::{self, OidcToken, State};
 use crate::rhacs::Server;
 
 /// The options of `rhacs_m2m_token.yml`.
@@ -30,13 +30,6 @@ pub(crate) struct Options {
     oidc_token: OidcToken,
     state: State,
     renew_before: Span,
-}
-
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Present,
-    Rotated,
 }
 
 /// What the module does.

@@ -1,0 +1,15 @@
+//! What a task asks for.
+
+use serde::Deserialize;
+
+/// The option `state` of modules that issue and retire tokens.
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// A token that works is in its place.
+    Present,
+    /// A new one is issued now.
+    Rotated,
+    /// There is none.
+    Absent,
+}

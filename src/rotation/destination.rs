@@ -154,6 +154,7 @@ impl FileInFormat {
             has_drifted: says_otherwise || self.place.has_drifted()?,
             token,
             note,
+            ..Holding::default()
         })
     }
 
@@ -284,6 +285,7 @@ impl Place for Destination {
         reserved: Self::Reserved,
         token: &Token,
         note: &Note,
+        _is_valid: impl AsyncFn() -> bool,
     ) -> Result<(), PlaceError> {
         let (Some(file), Some(lock), Some(reserved)) = (&self.0, lock, reserved) else { return Ok(()) };
         let (lock, token, note) = (lock.clone(), token.clone(), note.clone());
@@ -344,7 +346,9 @@ mod tests {
             let note = Note { object: Some(format!("acme+r{number}")), ..Note::default() };
             destination.write_note(&lock, &note).await?;
             let reserved = destination.reserve(&lock).await?;
-            destination.hand_over(&lock, reserved, &Token::new(Secret::new(format!("new {number}"))), &note).await
+            destination
+                .hand_over(&lock, reserved, &Token::new(Secret::new(format!("new {number}"))), &note, async || false)
+                .await
         };
         let all = places.iter().enumerate().map(|(number, (_, destination))| hand_over(number, destination));
         runtime().block_on(futures_util::future::try_join_all(all)).unwrap();
@@ -392,7 +396,7 @@ mod tests {
             let hand_over = async {
                 let lock = destination.lock().await?;
                 let reserved = destination.reserve(&lock).await?;
-                destination.hand_over(&lock, reserved, &Token::new(Secret::new("t0ken")), &note).await
+                destination.hand_over(&lock, reserved, &Token::new(Secret::new("t0ken")), &note, async || false).await
             };
             runtime().block_on(hand_over).unwrap();
             assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), after);

@@ -99,6 +99,14 @@ pub enum PlaceError {
         /// What is wrong and what helps.
         why: String,
     },
+    /// The credential of the controller.
+    #[error("dest_credential {which}: {why}")]
+    Credential {
+        /// What the task calls it.
+        which: String,
+        /// What is wrong and what helps.
+        why: String,
+    },
     /// `mode` is no octal number.
     #[error("mode {0} is not a file mode: write an octal number in quotes, such as \"0600\"")]
     Mode(String),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::row::Page;
-use super::{Api, CREATING, Cause, Client, Credential, LARGEST_PAGE, Named, Platform, PlatformError, User};
+use super::{Api, CREATING, Client, Credential, LARGEST_PAGE, Named, Platform, PlatformError, User};
 use crate::http::{Method, Request};
 use crate::secret::Secret;
 
@@ -166,13 +166,9 @@ impl Platform {
         self.all_pages(url).await
     }
 
-    /// One credential, or nothing where there is none that the caller may see.
-    pub async fn credential(&self, id: u64) -> Result<Option<CredentialRow>, PlatformError> {
-        match self.expect(&self.authorized(Request::get(self.credential_url(id, "")))?).await {
-            Ok(row) => Ok(Some(row)),
-            Err(error) if error.cause() == Some(Cause::NoSuchObject) => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// One credential.
+    pub async fn credential(&self, id: u64) -> Result<CredentialRow, PlatformError> {
+        self.expect(&self.authorized(Request::get(self.credential_url(id, "")))?).await
     }
 
     /// A type of credentials.
@@ -192,12 +188,12 @@ impl Platform {
         self.expect(&self.authorized(request)?).await
     }
 
-    /// The jobs that use a credential and have not ended, or wait to be started.
+    /// The jobs that use a credential and are running, or about to.
     pub async fn jobs_with_credential(&self, id: u64) -> Result<Vec<Job>, PlatformError> {
         let mut url = self.url("jobs/");
         url.query_pairs_mut()
             .append_pair("credentials__id", &id.to_string())
-            .append_pair("status__in", "pending,waiting,running")
+            .append_pair("status__in", "waiting,running")
             .append_pair("order_by", "id")
             .append_pair("page_size", LARGEST_PAGE);
         self.all_pages(url).await

@@ -112,10 +112,10 @@ impl Service {
         }
         let number = self.shared.records.add(&request);
         let fault = self.shared.faults.take(&request);
-        if fault.as_ref().is_none_or(Fault::acts) {
-            if let Some(pause) = self.system.begin(&mut request) {
-                pause.over().await;
-            }
+        if fault.as_ref().is_none_or(Fault::acts)
+            && let Some(pause) = self.system.begin(&mut request)
+        {
+            pause.over().await;
         }
         let outcome = match fault {
             None => Outcome::Answer(self.system.answer(&request)),

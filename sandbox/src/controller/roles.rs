@@ -45,10 +45,10 @@ pub(crate) fn grant(state: &mut State, call: &Call<'_>, caller: &Caller, id: i64
 pub(crate) fn change(state: &mut State, user: i64, kind: RoleKind, object: Object, is_ended: bool) {
     let Some(role) = state.objects.role_mut(kind, object) else { return };
     Association { id: user, is_ended }.apply(&mut role.members);
-    let belongs = matches!(kind, RoleKind::Admin | RoleKind::Member);
-    if let (Object::Organization(organization), true) = (object, belongs) {
-        if let Some(user) = state.users.iter_mut().find(|known| known.id == user) {
-            Association { id: organization, is_ended }.apply(&mut user.organizations);
-        }
+    if let Object::Organization(organization) = object
+        && matches!(kind, RoleKind::Admin | RoleKind::Member)
+        && let Some(user) = state.users.iter_mut().find(|known| known.id == user)
+    {
+        Association { id: organization, is_ended }.apply(&mut user.organizations);
     }
 }

@@ -67,6 +67,7 @@ pub mod central;
 mod certificates;
 mod clock;
 mod control;
+pub mod controller;
 mod exchange;
 mod faults;
 pub mod hub;
@@ -120,13 +121,11 @@ impl Sandbox {
             Central::new(shared.clock.clone(), ports.tls_address, ports.plain_address).map_err(StartError::Key)?;
         doors.extend(ports.lead_to(Arc::new(central.clone()), &certificates));
         let ports = Ports::open(0)?;
-        let gateway =
-            Platform::new(platform::Release::Dab2026_6_2, shared.clock.clone(), ports.tls_address, ports.plain_address);
-        doors.extend(ports.lead_to(Arc::new(gateway.clone()), &certificates));
-        let ports = Ports::open(0)?;
-        let controller =
-            Platform::new(platform::Release::Awx24_6_1, shared.clock.clone(), ports.tls_address, ports.plain_address);
+        let controller = Platform::controller(shared.clock.clone(), ports.tls_address, ports.plain_address);
         doors.extend(ports.lead_to(Arc::new(controller.clone()), &certificates));
+        let ports = Ports::open(0)?;
+        let gateway = Platform::gateway(&controller, shared.clock.clone(), ports.tls_address, ports.plain_address);
+        doors.extend(ports.lead_to(Arc::new(gateway.clone()), &certificates));
         let ports = Ports::open(0)?;
         let hub = Hub::new(ports.tls_address, ports.plain_address);
         doors.extend(ports.lead_to(Arc::new(hub.clone()), &certificates));
@@ -162,7 +161,7 @@ impl Sandbox {
         &self.central
     }
 
-    /// The gateway of Ansible Automation Platform.
+    /// The gateway of Ansible Automation Platform. What is meant for its controller, below `/api/controller/`, it passes on.
     pub fn gateway(&self) -> &Platform {
         &self.gateway
     }
@@ -266,6 +265,10 @@ trait System: Send + Sync {
     }
     /// This answer is on its way to the client, whole.
     fn answered(&self, _answer: &exchange::Answer) {}
+    /// Before a request is answered that will be acted upon: what holds it up between its reading and its writing.
+    fn begin(&self, _request: &mut exchange::Request) -> Option<controller::writers::Pause> {
+        None
+    }
     /// Somebody else does at this moment what the request asked for.
     fn interfere(&self, _request: &exchange::Request) {}
 }

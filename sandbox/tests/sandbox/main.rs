@@ -15,6 +15,8 @@ mod central_tokens;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod controller_writes;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hub;

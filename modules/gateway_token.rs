@@ -5,7 +5,7 @@ mod application;
 mod token;
 
 use anyhow::{Result, bail};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokensmith::ansible::{Outcome, Task};
@@ -92,12 +92,6 @@ impl Options {
         Ok(scopes.join(" "))
     }
 
-    /// Jobs that started with the old token get the time to end.
-    fn overlap(&self) -> TimeDelta {
-        let usual = if self.hand_over.credential.is_given() { OVERLAP_OF_JOBS } else { TimeDelta::zero() };
-        self.overlap.map_or(usual, Span::delta)
-    }
-
     fn check_that_a_token_is_meant(&self) -> Result<()> {
         if self.existing_token.as_ref().is_some_and(|given| given.secret().is_empty()) {
             bail!("existing_token is empty");
@@ -137,7 +131,7 @@ impl Job<'_> {
             subject: &subject,
             check_mode: self.task.check_mode,
         };
-        let rotated = rotate.overlap(self.options.overlap()).await;
+        let rotated = rotate.overlap(self.options.hand_over.overlap(self.options.overlap)).await;
         for notice in self.place.notices() {
             self.task.warn(notice);
         }
@@ -359,6 +353,3 @@ fn for_diff(token: Option<&Trace>) -> Value {
         None => json!({ "token": null }),
     }
 }
-
-/// How long the old token lives on where jobs take it from a credential: those that started with it are over then, mostly.
-const OVERLAP_OF_JOBS: TimeDelta = TimeDelta::hours(1);

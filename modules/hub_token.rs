@@ -17,7 +17,7 @@ use tokensmith::systems::hub::{Credential, Hub};
 use tokensmith::timestamp::timestamp;
 
 use crate::hub::Access;
-use crate::state::State;
+use crate::state::{NO_AGE, State};
 use token::UserToken;
 
 /// The options of `hub_token.yml`.
@@ -86,6 +86,9 @@ impl Options {
                  rotated if a new one is meant",
                 self.access.user(credential)
             );
+        }
+        if self.max_age.is_some() && !self.hand_over.has_place() {
+            bail!("{NO_AGE}");
         }
         if self.self_rotation && is_token && self.state != State::Absent && task.result_is_public() {
             bail!(

@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::http::Connection;
 use crate::secret::Secret;
+use crate::span::Span;
 
 /// The options of `modules/fragments/hand_over.yml`, and those of `dest_credential.yml` in modules that have them.
 #[derive(Debug, Clone, Deserialize)]
@@ -72,6 +73,12 @@ impl HandOver {
     /// Whether the task names a file or a credential.
     pub fn has_place(&self) -> bool {
         self.dest.is_some() || self.credential.is_given()
+    }
+
+    /// How long an old token is to live on beside the new one, unless the task says so: jobs that started with it get the time to end.
+    pub fn overlap(&self, asked: Option<Span>) -> TimeDelta {
+        let usual = if self.credential.is_given() { OVERLAP_OF_JOBS } else { TimeDelta::zero() };
+        asked.map_or(usual, Span::delta)
     }
 
     /// The token that stands in the place today.
@@ -433,6 +440,7 @@ impl Holding {
     }
 }
 
+const OVERLAP_OF_JOBS: TimeDelta = TimeDelta::hours(1);
 /// How often a file may be changed by others between two looks at it before the last look counts.
 const MOST_CHANGES: usize = 5;
 

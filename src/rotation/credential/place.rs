@@ -26,6 +26,8 @@ pub struct CredentialPlace {
     found: OnceCell<Found>,
     /// The marker as this run saw or wrote it last.
     seen: RefCell<Option<Marker>>,
+    /// The token that this run has handed over.
+    handed_over: RefCell<Option<Secret>>,
     notices: RefCell<Vec<String>>,
 }
 
@@ -55,6 +57,7 @@ impl CredentialPlace {
             connection,
             found: OnceCell::new(),
             seen: RefCell::default(),
+            handed_over: RefCell::default(),
             notices: RefCell::default(),
         };
         if !place.connection.validate_certs {
@@ -176,14 +179,16 @@ impl CredentialPlace {
         }
     }
 
-    /// Writes the note and nothing else, where it differs.
+    /// Writes the note and nothing else, where it differs. A token that this run has handed over goes with it: had another writer's older state come over it
+    /// by now, the note would not be true.
     pub(in crate::rotation) async fn write_note(&self, note: &Note) -> Result<(), PlaceError> {
         let holds = self.seen.borrow().as_ref().and_then(|seen| seen.holds.clone());
         let wanted = Some(Marker::new(holds, note));
         if *self.seen.borrow() == wanted {
             return Ok(());
         }
-        self.write(wanted, None, async || false).await
+        let token = self.handed_over.borrow().clone();
+        self.write(wanted, token.as_ref(), async || false).await
     }
 
     /// Writes token and note at once.
@@ -197,7 +202,9 @@ impl CredentialPlace {
             return Err(self.wrong("the token begins like the mask of the controller, which would take it for that"));
         }
         let wanted = Marker::new(Some(token.secret.fingerprint()), note);
-        self.write(Some(wanted), Some(&token.secret), is_valid).await
+        self.write(Some(wanted), Some(&token.secret), is_valid).await?;
+        self.handed_over.replace(Some(token.secret.clone()));
+        Ok(())
     }
 
     /// Empties the field, where the token in it is known. Says whether there was anything.

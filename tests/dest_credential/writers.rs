@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokensmith::secret::Secret;
 use tokensmith_sandbox::Fault;
 use tokensmith_sandbox::controller::{Moment, OtherWriter};
 use tokensmith_tests::credential::{CredentialScene, Issuer, SECOND};
@@ -123,7 +124,7 @@ fn two_runs_at_once_leave_a_token_that_works_and_every_other_secret() {
                 let runs = hosts
                     .map(|host| scene.start(issuer, json!({ "state": "rotated", "overlap": overlap(issuer) }), host));
                 let runs = runs.map(|run| Run::from_output(&run.wait_with_output().unwrap()));
-                let told = format!("{issuer:?} {hosts:?} {round}: {} {}", runs[0], runs[1]);
+                let told = format!("{issuer:?} {hosts:?} {round}: {} {}, {}", runs[0], runs[1], last_versions(&scene));
                 assert_eq!(scene.others(), others, "{told}");
                 let (failures, fine): (Vec<_>, Vec<_>) = runs.iter().partition(|run| run.failed());
                 failed += failures.len();
@@ -175,6 +176,16 @@ fn other(scene: &CredentialScene, moment: Moment, inputs: Value) -> OtherWriter 
 /// The intention, the name of the new token where there is one, and the token itself.
 fn patches_of_a_rotation(issuer: Issuer) -> usize {
     if issuer == Issuer::Gateway { 3 } else { 2 }
+}
+
+/// What the credential held of late.
+fn last_versions(scene: &CredentialScene) -> String {
+    let history = scene.history();
+    let shown = history.iter().rev().take(12).map(|version| {
+        let token = version.inputs.get("token").and_then(Value::as_str).unwrap_or_default();
+        format!("\n{} {} {}", version.at, Secret::new(token).fingerprint(), version.description)
+    });
+    shown.collect()
 }
 
 fn overlap(issuer: Issuer) -> Value {

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use ring::rand::{SecureRandom, SystemRandom};
 use rustix::process::geteuid;
 
 use crate::rotation::Lock;
@@ -15,9 +16,22 @@ pub(super) fn path(address: &str) -> Option<PathBuf> {
     Some(folder()?.join(format!("{name}.lock")))
 }
 
-/// The lock, unless another run has it.
-pub(super) fn take(path: &Path) -> std::io::Result<Option<Lock>> {
-    Lock::try_at(path)
+/// The lock, unless another run has it. With it comes the name of all runs that can see it.
+pub(super) fn take(path: &Path) -> std::io::Result<Option<(Lock, String)>> {
+    let Some(lock) = Lock::try_at(path)? else { return Ok(None) };
+    let mut name = fs::read_to_string(path)?;
+    if name.is_empty() {
+        name = new_name();
+        fs::write(path, &name)?;
+    }
+    Ok(Some((lock, name)))
+}
+
+/// A name that no other run has.
+pub(super) fn new_name() -> String {
+    let mut bytes = [0; 6];
+    let _or_the_same_as_others = SystemRandom::new().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn folder() -> Option<PathBuf> {
@@ -65,9 +79,10 @@ mod tests {
         assert_ne!(one, path("https://aap.example.com/api/v2/credentials/2/"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let held = take(&path).unwrap();
-        assert!(held.is_some() && take(&path).unwrap().is_none());
+        let (held, name) = take(&path).unwrap().unwrap();
+        assert!(take(&path).unwrap().is_none() && name.len() == 12);
         drop(held);
-        assert!(take(&path).unwrap().is_some());
+        assert_eq!(take(&path).unwrap().unwrap().1, name, "all that can see it are called the same");
+        assert_ne!(new_name(), name);
     }
 }

@@ -15,6 +15,9 @@ pub(super) struct Marker {
     /// Fingerprint of the token that the field holds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) holds: Option<String>,
+    /// Who wrote this: runs that can see each other's locks have one name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) by: Option<String>,
     /// What is known of it, and of the token that a run is about to put there.
     #[serde(flatten)]
     pub(super) note: Note,
@@ -26,8 +29,14 @@ pub(super) struct Damaged;
 
 impl Marker {
     /// As it reads once it was written: times have no fractions of a second.
-    pub(super) fn new(holds: Option<String>, note: &Note) -> Self {
-        Self { holds, note: in_seconds(note) }
+    pub(super) fn new(holds: Option<String>, by: &str, note: &Note) -> Self {
+        Self { holds, by: Some(by.to_owned()), note: in_seconds(note) }
+    }
+
+    /// Whether a run that cannot be seen from here may be at work: its request was sent a short time ago.
+    pub(super) fn is_at_work_elsewhere(&self, own: &str, now: DateTime<Utc>) -> bool {
+        let latest = self.note.under_way().max();
+        self.by.as_deref() != Some(own) && latest.is_some_and(|since| now - since < LONGEST_RUN)
     }
 }
 
@@ -113,6 +122,8 @@ fn next_second(time: DateTime<Utc>) -> DateTime<Utc> {
     if whole == time { time } else { whole.checked_add_signed(TimeDelta::seconds(1)).unwrap_or(whole) }
 }
 
+/// So long after it wrote down its intention, a run has mostly ended.
+const LONGEST_RUN: TimeDelta = TimeDelta::seconds(60);
 const BEGIN: &str = "[tokensmith ";
 const END: &str = "]";
 
@@ -196,7 +207,7 @@ mod tests {
             ..Note::default()
         };
         let note = Note { next: Some(Box::new(note.clone())), ..note };
-        let marker = Marker::new(Some("0123456789ab".to_owned()), &note);
+        let marker = Marker::new(Some("0123456789ab".to_owned()), "cd0123456789", &note);
         let text = write("people's words", "oauth_token", Some(&marker)).unwrap();
         assert_eq!(read(&text, "oauth_token"), Ok(Some(marker.clone())));
         assert_eq!(marker.note.rotated_at, Some(time("2026-11-22T17:31:11Z")));
@@ -204,7 +215,18 @@ mod tests {
         assert!(text.len() < 1500, "{}", text.len());
     }
 
+    #[test]
+    fn a_run_elsewhere_is_waited_for_and_one_that_was_killed_is_not_for_ever() {
+        let now = Utc::now();
+        for (by, seconds, expected) in [("other", 5, true), ("own", 5, false), ("other", 70, false)] {
+            let under_way_since = Some(now - TimeDelta::seconds(seconds));
+            let marker = Marker::new(None, by, &Note { under_way_since, ..Note::default() });
+            assert_eq!(marker.is_at_work_elsewhere("own", now), expected, "{by} {seconds}");
+        }
+        assert!(!Marker::new(None, "other", &Note::default()).is_at_work_elsewhere("own", now));
+    }
+
     fn marker(holds: &str) -> Marker {
-        Marker::new(Some(holds.to_owned()), &Note::default())
+        Marker::new(Some(holds.to_owned()), "host", &Note::default())
     }
 }

@@ -1,10 +1,10 @@
 //! The credential as it is looked at, locked, and written to: one request carries token and marker, and what came of it is read back.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::find::{Found, find};
@@ -29,6 +29,10 @@ pub struct CredentialPlace {
     /// The token that this run has handed over.
     handed_over: RefCell<Option<Secret>>,
     notices: RefCell<Vec<String>>,
+    /// It was locked just now, and nobody else was at work on it.
+    was_idle: Cell<bool>,
+    /// What runs on this host are called in the marker.
+    name: RefCell<String>,
 }
 
 /// What a credential holds, as far as it can be known.
@@ -59,6 +63,8 @@ impl CredentialPlace {
             seen: RefCell::default(),
             handed_over: RefCell::default(),
             notices: RefCell::default(),
+            was_idle: Cell::new(false),
+            name: RefCell::new(lock::new_name()),
         };
         if !place.connection.validate_certs {
             place.notice(
@@ -91,6 +97,9 @@ impl CredentialPlace {
         let found = self.found().await?;
         let row = found.row().await.map_err(|error| self.failed(&error))?;
         let marker = self.marker(found, &row)?;
+        if self.was_idle.take() && self.is_busy(marker.as_ref()) {
+            return Err(self.overtaken());
+        }
         self.seen.replace(marker.clone());
         let (holds, note) = marker.map(|marker| (marker.holds, marker.note)).unzip();
         if !is_filled(&row, &found.field) {
@@ -126,13 +135,31 @@ impl CredentialPlace {
         ))
     }
 
-    /// Waits until no other run on this host is at work on it.
+    /// Waits until no other run is at work on it: on this host by a lock, and of those elsewhere by the intention that they have written down.
     pub(in crate::rotation) async fn lock(&self) -> Result<Option<Lock>, PlaceError> {
+        let lock = self.lock_on_this_host().await?;
+        let begun = Instant::now();
+        loop {
+            self.look().await?;
+            let is_idle = !self.is_busy(self.seen.borrow().as_ref());
+            // One that was killed says so for as long as one that is at work.
+            if is_idle || begun.elapsed() >= LONGEST_WAIT {
+                self.was_idle.set(is_idle);
+                return Ok(lock);
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    async fn lock_on_this_host(&self) -> Result<Option<Lock>, PlaceError> {
         let Some(path) = lock::path(&self.found().await?.address()) else { return Ok(None) };
         let begun = Instant::now();
         loop {
             match lock::take(&path) {
-                Ok(Some(lock)) => return Ok(Some(lock)),
+                Ok(Some((lock, name))) => {
+                    self.name.replace(name);
+                    return Ok(Some(lock));
+                }
                 Ok(None) if begun.elapsed() < LONGEST_WAIT => tokio::time::sleep(LOCK_PAUSE).await,
                 Ok(None) => {
                     return Err(self.wrong(
@@ -183,7 +210,7 @@ impl CredentialPlace {
     /// by now, the note would not be true.
     pub(in crate::rotation) async fn write_note(&self, note: &Note) -> Result<(), PlaceError> {
         let holds = self.seen.borrow().as_ref().and_then(|seen| seen.holds.clone());
-        let wanted = Some(Marker::new(holds, note));
+        let wanted = Some(Marker::new(holds, &self.name.borrow(), note));
         if *self.seen.borrow() == wanted {
             return Ok(());
         }
@@ -201,7 +228,7 @@ impl CredentialPlace {
         if token.secret.reveal().starts_with(MASK) {
             return Err(self.wrong("the token begins like the mask of the controller, which would take it for that"));
         }
-        let wanted = Marker::new(Some(token.secret.fingerprint()), note);
+        let wanted = Marker::new(Some(token.secret.fingerprint()), &self.name.borrow(), note);
         self.write(Some(wanted), Some(&token.secret), is_valid).await?;
         self.handed_over.replace(Some(token.secret.clone()));
         Ok(())
@@ -237,10 +264,11 @@ impl CredentialPlace {
                 self.seen.replace(wanted);
                 return Ok(());
             }
+            if marker != expected && self.is_built_on_ours(marker.as_ref()) {
+                return Ok(());
+            }
             if marker != expected && !is_valid().await {
-                return Err(self.wrong(
-                    "another run wrote to it at the same moment, and what that wrote stands; run the task again when it is over",
-                ));
+                return Err(self.overtaken());
             }
             expected = marker;
             let change = Composed::new(self, found, &row, wanted.as_ref())?;
@@ -266,6 +294,16 @@ impl CredentialPlace {
             }
         }
         Err(self.wrong(format!("it could not be written, and the field is as it was: {}", tried.unwrap_or_default())))
+    }
+
+    fn is_busy(&self, marker: Option<&Marker>) -> bool {
+        marker.is_some_and(|marker| marker.is_at_work_elsewhere(&self.name.borrow(), Utc::now()))
+    }
+
+    /// Whether another run has begun with what this one handed over, and knows what its note said.
+    fn is_built_on_ours(&self, marker: Option<&Marker>) -> bool {
+        let handed_over = self.handed_over.borrow().as_ref().map(Secret::fingerprint);
+        handed_over.is_some() && marker.is_some_and(|marker| marker.holds == handed_over)
     }
 
     /// Tells of other inputs that are not as they were.
@@ -312,6 +350,10 @@ impl CredentialPlace {
         if !notices.contains(&sentence) {
             notices.push(sentence);
         }
+    }
+
+    fn overtaken(&self) -> PlaceError {
+        self.wrong("another run wrote to it at the same moment, and what that wrote stands; run the task again when it is over")
     }
 
     fn damaged(&self, found: &Found) -> PlaceError {
@@ -412,4 +454,5 @@ const MOST_ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+const LOOK_PAUSE: Duration = Duration::from_millis(300);
 const JOB_PAUSE: Duration = Duration::from_secs(5);

@@ -29,7 +29,7 @@ mod tests;
 
 pub use credential::{ControllerToken, CredentialHandOver, CredentialOptions, CredentialPlace};
 pub use decision::{Decision, Plan, Policy};
-pub use destination::{Destination, HandOver, Naming};
+pub use destination::{Destination, HandOver, Locks, Naming};
 pub use error::RotationError;
 pub use file::{FilePlace, Lock, Reserved};
 pub use format::{Entry, Format, FormatError, GalaxyServer, HandedOver, Login, file_stem};

@@ -65,6 +65,12 @@ impl HandOver {
         Ok(Destination { credential, ..self.destination(dest, naming)? })
     }
 
+    /// The credential alone, for a token that the job got from there.
+    pub fn credential_for(&self, connection: &Connection, token: &Secret) -> Result<Option<Destination>, PlaceError> {
+        let credential = self.credential.clone().with_token(token).place(connection)?;
+        Ok(credential.map(|credential| Destination { file: None, credential: Some(credential) }))
+    }
+
     /// Whether the result is to carry the token.
     pub fn returns_token(&self) -> bool {
         !self.has_place() || self.return_token

@@ -58,6 +58,14 @@ impl CredentialHandOver {
         self.dest_credential.is_some()
     }
 
+    /// The same, with the token that the job got from the credential, unless the task names it twice.
+    pub(in crate::rotation) fn with_token(mut self, token: &Secret) -> Self {
+        if let Some(options) = &mut self.dest_credential {
+            options.token.get_or_insert_with(|| token.trimmed());
+        }
+        self
+    }
+
     /// The credential, where the task names one. How HTTPS is spoken to other servers counts here as far as there is no option for it. Nothing is sent.
     pub fn place(&self, connection: &Connection) -> Result<Option<CredentialPlace>, PlaceError> {
         let Some(options) = &self.dest_credential else { return Ok(None) };

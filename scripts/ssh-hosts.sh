@@ -40,7 +40,7 @@ run() {
   # Not local: the trap at the end of the script reads it.
   folder=$1
   [ ! -e "$folder" ] || fail "'$folder' exists already, and is not taken away for a host."
-  mkdir -p -m 700 "$folder"
+  (umask 077 && mkdir -p "$folder")
   trap 'stop_server; rm -rf "$folder"' EXIT
   trap 'exit 0' TERM INT
   ssh-keygen -q -t ed25519 -N '' -C '' -f "$folder/key"

@@ -6,7 +6,7 @@
 cd "$ROOT"
 target_folder=${CARGO_TARGET_DIR:-$ROOT/target}
 say "building the collection (minutes on the first run, seconds afterwards)"
-tarball=$(scripts/build.sh)
+tarball=$(ARCHES=${ARCHES:-$(uname -m)} scripts/build.sh)
 venv=$(scripts/python.sh ansible)
 cargo build --quiet --locked -p tokensmith-sandbox
 say "measuring (some minutes)"

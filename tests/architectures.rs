@@ -5,13 +5,17 @@
 #![cfg(test)]
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use tokensmith_tests::executable::{self, Run, run_with_input};
+use tokensmith_tests::installed::Installed;
 use tokensmith_tests::keycloak::is_set;
-use tokensmith_tests::scene::{Scene, mode, read};
+use tokensmith_tests::scene::{Scene, mode, names, read};
+use tokensmith_tests::ssh_hosts::{Kind, SshHost, on_aarch64};
 
 #[test]
 fn the_executable_for_aarch64_prints_what_the_one_of_this_machine_prints() {
@@ -60,6 +64,88 @@ fn the_executable_for_aarch64_refreshes_over_tls_and_hands_over_with_the_same_re
     assert_eq!(own, other);
 }
 
+#[test]
+fn one_play_runs_on_each_host_the_executable_of_its_architecture_both_ways() {
+    let Some((emulated, ordinary, other)) = hosts() else { return };
+    let scene = Scene::new();
+    let hosts = json!({
+        "here": {
+            "ansible_connection": "local", "ansible_remote_tmp": scene.path("remote"), "ca_path": scene.sandbox.ca_path()
+        },
+        "x86_64": login(&ordinary, &scene),
+        "aarch64": login(&other, &scene),
+    });
+    let tasks = "
+    - tokensmith.redhat.sso_token: &options
+        client_id: '{{ account }}'
+        client_secret: '{{ account_secret }}'
+        ca_path: '{{ ca_path }}'
+      register: quick
+    - tokensmith.redhat.sso_token: *options
+      vars: {tokensmith_path: classic}
+      register: classic
+    - ansible.builtin.set_fact:
+        kept: {quick: '{{ quick }}', classic: '{{ classic }}'}";
+    let (played, kept) = Installed::on_tools().play_on(&hosts, &scene, tasks, &["-vv"], &[]);
+    let printed = played.succeeded();
+    let expected = without_what_differs(kept["here"]["quick"].clone());
+    assert_eq!(expected["changed"], true, "{expected}");
+    for host in ["here", "x86_64", "aarch64"] {
+        for way in ["quick", "classic"] {
+            let result = kept[host][way].clone();
+            assert!(scene.realm.access_token_works(result["access_token"].as_str().unwrap()), "{host}, {way}");
+            assert_eq!(without_what_differs(result), expected, "{host}, {way}");
+        }
+    }
+    assert!(!printed.contains("is sent with the task"), "{printed}");
+    let ran = read(&other.home(USER, ".emulated"));
+    let names: Vec<_> = ran.lines().filter_map(|path| path.rsplit('/').next()).collect();
+    assert_eq!(names, [sha256(&emulated.executable).as_str(), "AnsiballZ_tokensmith_aarch64"], "{ran}");
+    assert!(!ordinary.home(USER, ".emulated").exists());
+    for (host, executable) in [(&ordinary, executable::path()), (&other, emulated.executable)] {
+        assert_eq!(kept_on(host), [sha256(&executable)]);
+    }
+}
+
+#[test]
+fn a_host_of_another_system_is_told_which_ones_there_are_and_nothing_is_sent_to_it() {
+    let Some((_, _, host)) = hosts() else { return };
+    let scene = Scene::new();
+    let systems = [
+        ("ts-plain", "Darwin arm64"),
+        ("ts-other", "Linux armv7l"),
+        ("ts-sudo", "FreeBSD amd64"),
+        ("ts-asks", "Linux i686"),
+        ("ts-tty", "SunOS sun4v"),
+    ];
+    for (user, system) in systems {
+        fs::write(host.home(user, ".uname"), format!("{system}\n")).unwrap();
+    }
+    let hosts: Map<String, Value> = systems.map(|(user, _)| (user.to_owned(), host.login(user))).into_iter().collect();
+    let tasks = "
+    - tokensmith.redhat.sso_token: {}
+      register: quick
+      ignore_errors: true
+    - tokensmith.redhat.sso_token: {}
+      vars: {tokensmith_path: classic}
+      register: classic
+      ignore_errors: true
+    - ansible.builtin.set_fact:
+        kept: {quick: '{{ quick }}', classic: '{{ classic }}'}";
+    let (played, kept) = Installed::on_tools().play_on(&hosts.into(), &scene, tasks, &[], &[]);
+    played.succeeded();
+    for (user, system) in systems {
+        let sentence = format!(
+            "tokensmith.redhat runs on Linux on aarch64 and x86_64, and the target says that it is '{system}'. Run the task \
+             elsewhere, for example with `delegate_to: localhost`."
+        );
+        for way in ["quick", "classic"] {
+            assert_eq!(kept[user][way]["msg"], sentence, "{way}");
+        }
+        assert_eq!(names(&host.home(user, "")), [".uname"], "{system}");
+    }
+}
+
 /// The executable for aarch64, which QEMU runs here.
 struct Emulated {
     executable: PathBuf,
@@ -88,6 +174,32 @@ impl Emulated {
     }
 }
 
+/// A host with this machine's processor and one with another, where executables for aarch64 run.
+fn hosts() -> Option<(Emulated, SshHost, SshHost)> {
+    let emulated = Emulated::find()?;
+    if env::consts::ARCH != "x86_64" {
+        return skip("this machine has another processor than x86_64");
+    }
+    let tried = on_aarch64("true").output().unwrap();
+    if !tried.status.success() {
+        return skip(&format!("a machine of the kind cannot be had: {}", String::from_utf8_lossy(&tried.stderr)));
+    }
+    let [ordinary, other] = [Kind::WithoutPython, Kind::Aarch64].map(|kind| SshHost::start(kind).unwrap());
+    ordinary.zip(other).map(|(ordinary, other)| (emulated, ordinary, other))
+}
+
+/// With a certificate of the sandbox that the user may read.
+fn login(host: &SshHost, scene: &Scene) -> Value {
+    fs::copy(scene.sandbox.ca_path(), host.home(USER, "ca.pem")).unwrap();
+    let mut variables = host.login(USER);
+    variables["ca_path"] = format!("/home/{USER}/ca.pem").into();
+    variables
+}
+
+fn kept_on(host: &SshHost) -> Vec<String> {
+    names(&host.home(USER, ".cache/tokensmith.redhat"))
+}
+
 fn skip<Found>(why: &str) -> Option<Found> {
     assert!(!is_set("REAL"), "REAL=1 wants executables of aarch64 to be run, and {why}");
     eprintln!("skipped: {why}");
@@ -96,6 +208,10 @@ fn skip<Found>(why: &str) -> Option<Found> {
 
 fn program(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+fn sha256(path: &Path) -> String {
+    format!("{:x}", Sha256::digest(fs::read(path).unwrap()))
 }
 
 fn module(mut command: Command, arguments: &Value) -> Run {
@@ -109,3 +225,5 @@ fn without_what_differs(mut result: Value) -> Value {
     }
     result
 }
+
+const USER: &str = "ts-plain";

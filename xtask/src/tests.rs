@@ -70,6 +70,9 @@ fn a_collection_of_both_architectures_has_both_executables_and_a_link_to_each() 
         assert_eq!(link.read_link().unwrap(), Path::new("../../bin").join(name));
         assert_eq!(fs::read_to_string(link).unwrap(), content);
     }
+    let sums = fs::read_to_string(collection.join("plugins/bin/SHA256SUMS")).unwrap();
+    let names: Vec<_> = sums.lines().filter_map(|line| Some(line.split_once("  ")?.1)).collect();
+    assert_eq!(names, ["tokensmith_x86_64", "tokensmith_aarch64"]);
 }
 
 #[test]

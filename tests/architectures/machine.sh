@@ -20,10 +20,11 @@ let_in_all_users() {
 
 inside() {
   shift
+  qemu=$(command -v qemu-aarch64-static) || fail 'there is no qemu-aarch64-static.'
   until [ "$(id -g)" = 0 ]; do sleep 0.01; done
   mount -t tmpfs -o mode=755 none /media
   write /media/uname 'cat "$HOME/.uname" 2>/dev/null || echo Linux aarch64'
-  write /media/emulator 'echo "$1" >>"$HOME/.emulated"' "exec $(command -v qemu-aarch64-static) \"\$@\""
+  write /media/emulator 'echo "$1" >>"$HOME/.emulated"' "exec $qemu \"\$@\""
   mount --bind /media/uname "$(command -v uname)"
   # Since Linux 6.7 each namespace of users has formats of its own.
   mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || fail 'this kernel has one list of executable formats for all.'

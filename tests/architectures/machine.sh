@@ -1,14 +1,25 @@
 #!/bin/sh
-# machine.sh COMMAND…: runs the command, as root, on what is a machine of another architecture for all that runs below it.
-# There, executables for aarch64 run, by QEMU, and each run is a line in ~/.emulated of its user; `uname` says Linux aarch64, or
-# what stands in ~/.uname. All of it lies in namespaces of its own, and is gone with the last process.
+# A machine of another architecture, for all that runs below one command. It needs root, QEMU and Linux 6.7.
+#
+#   machine.sh namespaces COMMAND…   run the command in namespaces of its own, which its end takes away, with all users in them
+#   machine.sh processor             give the namespaces that this is run in a processor of the kind aarch64: executables for it
+#                                    run, by QEMU, each leaving a line in ~/.emulated of its user; the kernel and `uname` name
+#                                    it, or the latter what stands in ~/.uname
 set -eu
 
 main() {
-  [ "$1" != inside ] || inside "$@"
-  [ "$(id -u)" = 0 ] || fail 'only root can say which users there are in a namespace.'
-  let_in_all_users "$$" &
-  exec unshare --user --mount --propagation private sh "$0" inside "$@"
+  verb=$1
+  shift
+  case $verb in
+    namespaces)
+      [ "$(id -u)" = 0 ] || fail 'only root can say which users there are in a namespace.'
+      let_in_all_users "$$" &
+      # shellcheck disable=SC2016
+      exec unshare --user --mount --propagation private sh -c 'until [ "$(id -g)" = 0 ]; do sleep 0.01; done; exec "$@"' sh "$@"
+      ;;
+    processor) processor ;;
+    *) fail "there is no '$verb'." ;;
+  esac
 }
 
 # Only from outside.
@@ -18,25 +29,24 @@ let_in_all_users() {
   cat /proc/self/gid_map >"/proc/$1/gid_map"
 }
 
-inside() {
-  shift
+processor() {
   qemu=$(command -v qemu-aarch64-static) || fail 'there is no qemu-aarch64-static.'
-  until [ "$(id -g)" = 0 ]; do sleep 0.01; done
-  mount -t tmpfs -o mode=755 none /media
-  write /media/uname 'cat "$HOME/.uname" 2>/dev/null || echo Linux aarch64'
-  write /media/emulator 'echo "$1" >>"$HOME/.emulated"' "exec $qemu \"\$@\""
-  mount --bind /media/uname "$(command -v uname)"
-  # Since Linux 6.7 each namespace of users has formats of its own.
+  # Since Linux 6.7 each namespace of users has formats of its own, and is asked for them in vain before.
   mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || fail 'this kernel has one list of executable formats for all.'
   printf '%s' "$AARCH64" >/proc/sys/fs/binfmt_misc/register
-  exec "$@"
+  mount -t tmpfs -o mode=755 none /media
+  write /media/emulator '#!/bin/sh' 'echo "$1" >>"$HOME/.emulated"' "exec $qemu \"\$@\""
+  write /media/uname '#!/bin/sh' 'cat "$HOME/.uname" 2>/dev/null || echo Linux aarch64'
+  write /media/arch aarch64
+  mount --bind /media/uname "$(command -v uname)"
+  [ ! -e /proc/sys/kernel/arch ] || mount --bind /media/arch /proc/sys/kernel/arch
 }
 
 # write PATH LINE…
 write() {
   path=$1
   shift
-  printf '%s\n' '#!/bin/sh' "$@" >"$path"
+  printf '%s\n' "$@" >"$path"
   chmod 755 "$path"
 }
 

@@ -8,6 +8,7 @@ import uuid
 
 BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bin')
 MARK = 'tokensmith: '
+BEGUN = ' '  # what the executable prints before it does anything, when it is what its name says
 
 
 def digests():

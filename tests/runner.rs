@@ -64,6 +64,11 @@ impl Stage {
         (kept, played.printed)
     }
 
+    /// How many tokens were asked for.
+    fn grants(&self) -> usize {
+        self.scene.sandbox.records().all().iter().filter(|request| request.parameter("grant_type").is_some()).count()
+    }
+
     fn uid(&self, user: &str) -> u32 {
         let output = self.host.shell(user, "id -u");
         String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()

@@ -31,7 +31,7 @@ fn a_damaged_executable_is_sent_anew_within_the_task_and_nothing_is_done_twice()
     assert!(!printed.contains("is sent with the task"), "{printed}");
     // Each damage is done by a command, met by a second, mended by a third, and the fourth runs the task.
     assert_eq!(stage.host.requests("ts-plain").len(), 3 + 4 * DAMAGES.len());
-    assert_eq!(stage.scene.sandbox.records().all().len(), 1 + DAMAGES.len());
+    assert_eq!(stage.grants(), 1 + DAMAGES.len());
     stage.assert_kept_in(&stage.cache("ts-plain"), "ts-plain");
 }
 
@@ -58,7 +58,7 @@ fn a_connection_that_is_cut_while_the_executable_is_sent_leaves_nothing_and_the_
         // One looked for it, one was cut, and then all three.
         assert_eq!(stage.host.requests(user), ["command"; 2 + 3], "after {bytes}");
     }
-    assert_eq!(stage.scene.sandbox.records().all().len(), cuts.len());
+    assert_eq!(stage.grants(), cuts.len());
 }
 
 #[test]

@@ -178,16 +178,16 @@ fn another_writer_comes_at_the_moment_that_was_named() {
 
 #[test]
 fn faults_hit_before_or_after_the_change() {
-    let rows: [(fn() -> Fault, Option<u16>, &str); 4] = [
-        (Fault::server_error, Some(500), "OLD"),
-        (|| Fault::server_error().acting(), Some(500), "NEW"),
-        (Fault::cut, None, "OLD"),
-        (Fault::lost_answer, None, "NEW"),
+    let rows = [
+        (Fault::server_error(), Some(500), "OLD"),
+        (Fault::server_error().acting(), Some(500), "NEW"),
+        (Fault::cut(), None, "OLD"),
+        (Fault::lost_answer(), None, "NEW"),
     ];
     for (fault, status, token) in rows {
         let scene = Scene::start();
         let shown = scene.get().json()["inputs"].clone();
-        scene.controller.sandbox.faults().add(fault().method("PATCH").path("/credentials/").times(1));
+        scene.controller.sandbox.faults().add(fault.method("PATCH").path("/credentials/").times(1));
         let answer = scene.try_patch(&json!({ "inputs": with(&shown, "token", json!("NEW")) }));
         assert_eq!(answer.ok().map(|answer| answer.status), status, "{token}");
         assert_eq!(scene.stored().input("token"), Some(token));

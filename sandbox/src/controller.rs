@@ -29,10 +29,14 @@ mod jobs;
 mod managed;
 pub(crate) mod objects;
 mod organizations;
+mod plain;
+mod projects;
 mod roles;
 mod rows;
+mod schedules;
 mod schema;
 mod template;
+mod templates;
 pub(crate) mod writers;
 
 pub(crate) use self::control::answer as control;
@@ -138,16 +142,9 @@ impl Platform {
         let now = self.now();
         let organization = self.organization(organization)?;
         self.change(|state| {
-            let id = state.objects.next_id();
-            state.objects.templates.push(JobTemplate {
-                id,
-                name: name.to_owned(),
-                description: String::new(),
-                organization: Some(organization),
-                credentials: credentials.to_vec(),
-                created: now,
-                modified: now,
-            });
+            let (id, credentials) = (state.objects.next_id(), credentials.to_vec());
+            let template = templates::made(templates::named(name), now);
+            state.objects.templates.push(JobTemplate { id, organization: Some(organization), credentials, ..template });
             state.objects.add_roles(Object::JobTemplate(id));
             Some(id)
         })
@@ -162,7 +159,7 @@ impl Platform {
             state.objects.jobs.push(Job {
                 id,
                 template: Some(template.id),
-                name: template.name,
+                name: template.name().to_owned(),
                 organization: template.organization,
                 status: JobStatus::New,
                 credentials: template.credentials,
@@ -209,6 +206,16 @@ impl Platform {
     /// Deletes a credential, as somebody else would. `false`: there is no such credential.
     pub fn delete_credential(&self, id: i64) -> bool {
         self.change(|state| state.objects.delete_credential(id))
+    }
+
+    /// The playbooks that every project has once an update has succeeded; `site.yml` from the start.
+    pub fn set_playbooks(&self, playbooks: &[&str]) {
+        self.change(|state| state.objects.playbooks = playbooks.iter().map(|name| (*name).to_owned()).collect());
+    }
+
+    /// How often a project is looked at until its update is over, and whether it then has failed.
+    pub fn set_project_updates(&self, looks: u32, fail: bool) {
+        self.change(|state| (state.objects.looks_at_update, state.objects.updates_fail) = (looks, fail));
     }
 
     /// The next change of the credential stands still between its reading of the row and its writing.

@@ -21,7 +21,7 @@ pub(crate) fn list(state: &State, call: &Call<'_>, caller: &Caller) -> Result<An
 /// `GET credentials/ID/`.
 pub(crate) fn read(state: &State, call: &Call<'_>, caller: &Caller, id: i64) -> Result<Answer, Answer> {
     let credential = readable(state, caller, id)?;
-    Ok(Answer::json(200, &rows::credential_detail(state, call, caller, credential)))
+    Ok(Answer::json(200, &rows::credential(state, call, caller, credential)))
 }
 
 /// `POST credentials/`. What the type requires is not looked at.
@@ -60,7 +60,7 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>, caller: &Caller) -> Res
     }
     state.objects.log(id, call.now, caller.user.id, "create", json!({ "id": id, "inputs": "hidden" }));
     let credential = found(state, id)?;
-    let row = rows::credential_detail(state, call, caller, credential);
+    let row = rows::credential(state, call, caller, credential);
     Ok(Answer::json(201, &row).header("location", call.link(&format!("credentials/{id}/"))))
 }
 

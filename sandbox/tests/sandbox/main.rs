@@ -17,6 +17,8 @@ mod common;
 #[cfg(test)]
 mod controller_objects;
 #[cfg(test)]
+mod controller_setup;
+#[cfg(test)]
 mod controller_types;
 #[cfg(test)]
 mod controller_writes;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use sha2::{Digest as _, Sha256};
 use tokensmith_documentation::Module;
 
 use crate::{galaxy::Galaxy, stub, tarball};
@@ -41,10 +42,11 @@ fn fill(stage: &Path, root: &Path, galaxy: &Galaxy, executables: &[PathBuf]) -> 
     }
     let runtime = stage.join("meta/runtime.yml");
     write(&runtime, fs::read_to_string(&runtime)? + &action_groups(&modules))?;
+    let mut sums = String::new();
     for executable in executables {
-        add_executable(stage, executable)?;
+        sums.push_str(&add_executable(stage, executable)?);
     }
-    Ok(())
+    write(&stage.join("plugins/bin/SHA256SUMS"), sums)
 }
 
 /// A file with mode 0644, or a folder with all that does not look like somebody's leftover.
@@ -68,8 +70,8 @@ fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     set_mode(path, 0o644)
 }
 
-/// The real file lies in `plugins/bin`: below `plugins/modules` it would crash `ansible-test sanity`, which skips links.
-fn add_executable(stage: &Path, executable: &Path) -> Result<()> {
+/// The real file lies in `plugins/bin`: below `plugins/modules` it would crash `ansible-test sanity`, which skips links. Returns its line of SHA256SUMS.
+fn add_executable(stage: &Path, executable: &Path) -> Result<String> {
     let name = executable.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     ensure!(name.starts_with("tokensmith_"), "{} should be named tokensmith_ARCHITECTURE", executable.display());
     let target = stage.join("plugins/bin").join(name);
@@ -79,7 +81,8 @@ fn add_executable(stage: &Path, executable: &Path) -> Result<()> {
     fs::copy(executable, &target).with_context(|| format!("cannot copy {}", executable.display()))?;
     set_mode(&target, 0o755)?;
     symlink(Path::new("../../bin").join(name), link)?;
-    Ok(())
+    let digest = Sha256::digest(fs::read(&target)?);
+    Ok(format!("{digest:x}  {name}\n"))
 }
 
 /// `all`, and one group for each system, by the first word of a module's name.

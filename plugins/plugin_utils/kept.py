@@ -1,0 +1,118 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a target is told to do: run the executable that it keeps, or take it in. For the shell, with no Python there."""
+from __future__ import annotations
+
+import os
+import shlex
+import uuid
+
+BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bin')
+MARK = 'tokensmith: '
+
+
+def digests():
+    """The SHA-256 of each executable of the collection, by its architecture. The build writes them down, as they would have to be found for every task."""
+    try:
+        with open(os.path.join(BIN, 'SHA256SUMS'), encoding='ascii') as sums:
+            lines = [line.split() for line in sums]
+    except OSError:
+        return {}
+    return {name.partition('_')[2]: digest for digest, name in lines}
+
+
+def run(remote_tmp, environment):
+    """Says `run` and runs the executable with the arguments on standard input. Or says, with nothing done, that the system is `unsupported`, that the executable
+    is `absent` from a folder which is fit for it, or that no folder is: `unfit`."""
+    systems = ' '.join(f'"Linux {machine}") d={digest};;' for machine, digest in sorted(digests().items()))
+    script = joined(RUN).replace('UNIQUE', unique()).replace('SYSTEMS', systems).replace('FOLDERS', folders(remote_tmp))
+    return script.replace('ENVIRONMENT', environment.strip())
+
+
+def put(folder, digest):
+    """Takes the executable from standard input, and says `placed` when all of it is in place, else why it is not."""
+    return joined(PUT).replace('FOLDER', shlex.quote(folder)).replace('DIGEST', digest).replace('UNIQUE', unique())
+
+
+def said(printed):
+    """The mark in what a target printed: its word, what stands behind it on its line, and all that follows."""
+    # Shells greet in front of it.
+    _greeting, mark, rest = printed.partition(MARK)
+    line, _end, output = rest.partition('\n')
+    word, _blank, about = line.strip().partition(' ')
+    return (word if mark else '', about, output)
+
+
+def folders(remote_tmp):
+    """Where an executable may be kept, best first: the cache of the effective user, and where Ansible has its own files."""
+    home = '"$HOME/.cache"'
+    if remote_tmp.startswith('~/'):
+        remote_tmp = '$HOME' + remote_tmp[1:]
+    # Variables are for the target to fill in, as they are where Ansible uses it; nothing else is.
+    is_plain = remote_tmp.startswith(('/', '$')) and not any(sign in remote_tmp for sign in '"`\\(!\n')
+    return f'{home} "{remote_tmp}"' if is_plain else home
+
+
+def unique():
+    return uuid.uuid4().hex
+
+
+def joined(script):
+    """On one line: login shells of the csh kind take no other text in quotes."""
+    return ' '.join(line.strip() for line in script.splitlines() if line.strip())
+
+
+# A folder is taken when it and the one around it belong to the effective user and are no links: then nobody else can put anything there. What is run says of
+# itself whether it is what its name tells. It ends with 0 or 1; all else is a copy that cannot be run, and goes. No `!`, which the csh kind takes for its own.
+RUN = '''
+case "$(uname -sm)" in
+  SYSTEMS
+  *) echo "tokensmith: unsupported $(uname -sm)"; exit 0;;
+esac;
+for p in FOLDERS; do
+  c="$p/tokensmith"; f="$c/$d";
+  if [ -f "$f" ] && [ -x "$f" ] && [ -O "$f" ] && [ -O "$c" ] && [ -O "$p" ]; then
+    [ -L "$p" ] || [ -L "$c" ] || [ -L "$f" ] || {
+      echo "tokensmith: run $d $p";
+      ENVIRONMENT "$f" -;
+      s=$?;
+      [ $s -gt 1 ] || exit 0;
+      rm -f "$f";
+      exit $s;
+    };
+  fi;
+done;
+cat >/dev/null;
+umask 077;
+w="";
+for p in FOLDERS; do
+  c="$p/tokensmith"; t="$c/.UNIQUE";
+  case "$p" in "$HOME"/*) [ -O "$HOME" ] || { w="$w $p: the home does not exist or is not the own one;"; continue; };; esac;
+  mkdir -p "$c" 2>/dev/null || { w="$w $c: cannot be made;"; continue; };
+  { [ -L "$p" ] || [ -L "$c" ]; } && { w="$w $c: is or lies in a link;"; continue; };
+  { [ -O "$p" ] && [ -O "$c" ] && chmod 700 "$c"; } 2>/dev/null || { w="$w $c: belongs to another user;"; continue; };
+  case "$(ls -ld "$p")" in ????????w*) w="$w $p: everybody may write there;"; continue;; esac;
+  { echo "#!/bin/sh" >"$t"; } 2>/dev/null && chmod 700 "$t" || { rm -f "$t"; w="$w $c: cannot be written to;"; continue; };
+  if "$t" 2>/dev/null; then rm -f "$t"; echo "tokensmith: absent $d $p"; exit 0; fi;
+  rm -f "$t";
+  w="$w $c: no program can be run there (noexec);";
+done;
+echo "tokensmith: unfit no folder is fit to keep it:$w"
+'''
+
+# Only what is whole gets its name, and that in one step; so two may do this at once. What a cut connection or an older version left goes after a week.
+PUT = '''
+umask 077;
+c=FOLDER/tokensmith; f="$c/DIGEST"; t="$c/.UNIQUE";
+trap 'rm -f "$t"' 0;
+{ cat >"$t"; } 2>/dev/null || { cat >/dev/null; echo "tokensmith: unfit $c cannot be written to, is the disk full?"; exit 0; };
+case "$({ sha256sum || shasum -a 256 || openssl dgst -sha256 -r; } <"$t" 2>/dev/null)" in
+  DIGEST*) ;;
+  *) echo "tokensmith: unfit $c: what arrived there is not what was sent, or no sha256sum is there to tell"; exit 0;;
+esac;
+sync "$t" 2>/dev/null || sync;
+[ -L "$f" ] && rm -f "$f";
+[ -d "$f" ] && rm -rf "$f";
+{ chmod 500 "$t" && mv -f "$t" "$f"; } 2>/dev/null || { echo "tokensmith: unfit $c cannot be written to"; exit 0; };
+find "$c" -type f -mtime +6 -exec rm -f "{}" + 2>/dev/null;
+echo "tokensmith: placed"
+'''

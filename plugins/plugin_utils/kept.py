@@ -30,7 +30,8 @@ def run(remote_tmp, environment):
 
 def put(folder, digest):
     """Takes the executable from standard input, and says `placed` when all of it is in place, else why it is not."""
-    return joined(PUT).replace('FOLDER', shlex.quote(folder)).replace('DIGEST', digest).replace('UNIQUE', unique())
+    script = joined(PUT).replace('UNIQUE', unique()).replace('DIGEST', digest).replace('ANY_NAME', '?' * 64).replace('ANY_PART', '?' * 32)
+    return script.replace('FOLDER', shlex.quote(folder))
 
 
 def said(printed):
@@ -69,7 +70,7 @@ case "$(uname -sm)" in
   *) echo "tokensmith: unsupported $(uname -sm)"; exit 0;;
 esac;
 for p in FOLDERS; do
-  c="$p/tokensmith"; f="$c/$d";
+  c="$p/tokensmith.redhat"; f="$c/$d";
   if [ -f "$f" ] && [ -x "$f" ] && [ -O "$f" ] && [ -O "$c" ] && [ -O "$p" ]; then
     [ -L "$p" ] || [ -L "$c" ] || [ -L "$f" ] || {
       echo "tokensmith: run $d $p";
@@ -85,7 +86,7 @@ cat >/dev/null;
 umask 077;
 w="";
 for p in FOLDERS; do
-  c="$p/tokensmith"; t="$c/.UNIQUE";
+  c="$p/tokensmith.redhat"; t="$c/.UNIQUE";
   case "$p" in "$HOME"/*) [ -O "$HOME" ] || { w="$w $p: the home does not exist or is not the own one;"; continue; };; esac;
   mkdir -p "$c" 2>/dev/null || { w="$w $c: cannot be made;"; continue; };
   { [ -L "$p" ] || [ -L "$c" ]; } && { w="$w $c: is or lies in a link;"; continue; };
@@ -99,10 +100,11 @@ done;
 echo "tokensmith: unfit no folder is fit to keep it:$w"
 '''
 
-# Only what is whole gets its name, and that in one step; so two may do this at once. What a cut connection or an older version left goes after a week.
+# Only what is whole gets its name, and that in one step; so two may do this at once. What a cut connection or an older version left goes after a week, by the
+# form of its name: nothing else that may lie there is touched.
 PUT = '''
 umask 077;
-c=FOLDER/tokensmith; f="$c/DIGEST"; t="$c/.UNIQUE";
+c=FOLDER/tokensmith.redhat; f="$c/DIGEST"; t="$c/.UNIQUE";
 trap 'rm -f "$t"' 0;
 { cat >"$t"; } 2>/dev/null || { cat >/dev/null; echo "tokensmith: unfit $c cannot be written to, is the disk full?"; exit 0; };
 case "$({ sha256sum || shasum -a 256 || openssl dgst -sha256 -r; } <"$t" 2>/dev/null)" in
@@ -113,6 +115,7 @@ sync "$t" 2>/dev/null || sync;
 [ -L "$f" ] && rm -f "$f";
 [ -d "$f" ] && rm -rf "$f";
 { chmod 500 "$t" && mv -f "$t" "$f"; } 2>/dev/null || { echo "tokensmith: unfit $c cannot be written to"; exit 0; };
-find "$c" -type f -mtime +6 -exec rm -f "{}" + 2>/dev/null;
+find "$c" -maxdepth 1 -type f -name "ANY_NAME" -mtime +6 -exec rm -f "{}" + 2>/dev/null;
+find "$c" -maxdepth 1 -type f -name ".ANY_PART" -mtime +6 -exec rm -f "{}" + 2>/dev/null;
 echo "tokensmith: placed"
 '''

@@ -54,16 +54,16 @@ impl Bench {
     pub(crate) fn run(&self, root: &Path, pages: Option<&Pages>) -> Result<()> {
         let mut figures = Figures::new(commit(root));
         let ansible = self.measure(&mut figures)?;
-        let mut table = figures.table(&ansible)?;
-        let remote = self.hosts.as_ref().map(|_| remote::table(&figures, &ansible)).transpose()?;
-        if remote.is_some() {
-            table.push_str(&remote::sentence(&figures)?);
-        }
         if let Some(folder) = self.figures.parent() {
             fs::create_dir_all(folder)?;
         }
         fs::write(&self.figures, figures.json()?)
             .with_context(|| format!("cannot write {}", self.figures.display()))?;
+        let mut table = figures.table(&ansible)?;
+        let remote = self.hosts.as_ref().map(|_| remote::table(&figures, &ansible)).transpose()?;
+        if remote.is_some() {
+            table.push_str(&remote::sentence(&figures)?);
+        }
         let remote = remote.unwrap_or_default();
         if let Some(pages) = pages {
             write_into(&pages.readme, &table)?;

@@ -87,10 +87,10 @@ class NativeModule(ActionBase):
             # Without a byte of output a damaged copy has not begun anything.
             self._put(*about.split(' ', 1))
 
-    def _put(self, digest, folder):
-        machine = next(machine for machine, known in kept.digests().items() if known == digest)
+    def _put(self, name, folder):
+        machine = next(machine for machine, known in kept.names().items() if known == name)
         with open(self._executable('Linux', machine), 'rb') as executable:
-            answer = self._command(kept.put(folder, digest), executable.read())
+            answer = self._command(kept.put(folder, name), executable.read())
         word, about, _output = kept.said(answer['stdout'])
         if word != 'placed':
             raise NotKept(about or answer['stderr'].strip())

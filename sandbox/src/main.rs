@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::json;
-use tokensmith_sandbox::{Sandbox, quay};
+use tokensmith_sandbox::link::Link;
+use tokensmith_sandbox::{Sandbox, StartError, quay};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
         port: arguments.get_one::<u16>("port").copied().unwrap_or_default(),
         quay_robots: arguments.get_one::<usize>("quay-robots").copied().unwrap_or_default(),
         quay_latency: Duration::from_millis(arguments.get_one::<u64>("quay-latency").copied().unwrap_or_default()),
+        links: arguments.get_many("link").unwrap_or_default().copied().collect(),
         until_stdin_closes: arguments.get_flag("until-stdin-closes"),
     };
     match run(&wanted) {
@@ -62,6 +65,14 @@ fn command() -> Command {
                 .help("how long each answer of Quay takes"),
         )
         .arg(
+            Arg::new("link")
+                .long("link")
+                .value_name("ADDRESS=MILLISECONDS")
+                .action(ArgAction::Append)
+                .value_parser(far_away)
+                .help("a network in front of a server, with that round trip; endpoints.json has its address in links"),
+        )
+        .arg(
             Arg::new("until-stdin-closes")
                 .long("until-stdin-closes")
                 .action(ArgAction::SetTrue)
@@ -69,11 +80,19 @@ fn command() -> Command {
         )
 }
 
+fn far_away(text: &str) -> Result<(SocketAddr, Duration), String> {
+    let (address, milliseconds) = text.split_once('=').ok_or("no = in it")?;
+    let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
+    let milliseconds = milliseconds.parse().map_err(|error| format!("{milliseconds}: {error}"))?;
+    Ok((address, Duration::from_millis(milliseconds)))
+}
+
 struct Wanted {
     folder: PathBuf,
     port: u16,
     quay_robots: usize,
     quay_latency: Duration,
+    links: Vec<(SocketAddr, Duration)>,
     until_stdin_closes: bool,
 }
 
@@ -91,6 +110,12 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
     let controller = sandbox.controller();
     let (_, controller_token) = controller.issue_token("admin", "administrator", "write");
     add_credentials(&sandbox, &gateway_token)?;
+    let links = wanted.links.iter().map(|&(server, round_trip)| {
+        let link = Link::to(server)?;
+        link.set_round_trip(round_trip);
+        Ok::<_, StartError>(link)
+    });
+    let links: Vec<_> = links.collect::<Result<_, _>>()?;
     let endpoints = json!({
         "pid": std::process::id(),
         "sandbox_url": sandbox.url(),
@@ -103,6 +128,7 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         "gateway_url": gateway.url(),
         "controller_url": controller.url(),
         "hub_url": sandbox.hub().url(),
+        "links": links.iter().map(Link::address).collect::<Vec<_>>(),
     });
 
     // The runtime must exist before the ready line: a signal sent right after it has to be heard.

@@ -28,6 +28,7 @@ mod credentials;
 mod injection;
 mod inputs;
 mod jobs;
+mod kinds;
 mod managed;
 pub(crate) mod objects;
 mod organizations;

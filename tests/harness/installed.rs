@@ -154,11 +154,31 @@ impl Installed {
 
     /// Runs tasks under ansible-runner. Gives what they kept, and each file of its artifacts.
     pub fn runner(&self, world: &impl World, tasks: &str) -> (Value, Vec<(String, String)>) {
+        let play = self.runner_project().join("play.yml");
+        self.write_play(&play, world, tasks);
+        let files = self.run_runner();
+        (self.kept(), files)
+    }
+
+    /// Runs a playbook of the collection as a job of the controller does, by a playbook of the project that imports it. Gives each file of the artifacts.
+    pub fn runner_playbook(&self, name: &str, variables: &Value) -> Vec<(String, String)> {
+        let play = format!("- ansible.builtin.import_playbook: {name}\n");
+        fs::write(self.runner_project().join("play.yml"), play).expect("a file can be written");
+        let folder = self.path("runner/env");
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        fs::write(folder.join("extravars"), variables.to_string()).expect("a file can be written");
+        self.run_runner()
+    }
+
+    fn runner_project(&self) -> PathBuf {
         let data = self.path("runner");
         fs::create_dir_all(data.join("project")).expect("a folder can be made");
         fs::create_dir_all(data.join("inventory")).expect("a folder can be made");
-        fs::write(data.join("inventory/hosts"), "localhost\n").expect("a file can be written");
-        self.write_play(&data.join("project/play.yml"), world, tasks);
+        fs::write(data.join("inventory/hosts"), "localhost ansible_connection=local\n").expect("a file can be written");
+        data.join("project")
+    }
+
+    fn run_runner(&self) -> Vec<(String, String)> {
         let output = self
             .command("ansible-runner")
             .args(["run", "runner", "-p", "play.yml", "-vvv"])
@@ -167,14 +187,9 @@ impl Installed {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}{errors}", String::from_utf8_lossy(&output.stdout));
         let mut files = Vec::new();
-        collect(&data.join("artifacts"), &mut files);
+        collect(&self.path("runner/artifacts"), &mut files);
         files.push(("standard output".to_owned(), String::from_utf8_lossy(&output.stdout).into_owned()));
-        (self.kept(), files)
-    }
-
-    /// The folder of the collection.
-    pub fn collection(&self) -> PathBuf {
-        self.path("collections/ansible_collections/tokensmith/redhat")
+        files
     }
 
     /// What the last play printed.

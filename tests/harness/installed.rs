@@ -192,6 +192,11 @@ impl Installed {
         files
     }
 
+    /// The folder of the collection.
+    pub fn collection(&self) -> PathBuf {
+        self.path("collections/ansible_collections/tokensmith/redhat")
+    }
+
     /// What the last play printed.
     pub fn printed(&self) -> String {
         self.printed.borrow().clone()

@@ -146,7 +146,7 @@ pub(super) enum Held {
 /// Room for the next one.
 pub(super) enum Room {
     None,
-    File(Reserved),
+    File(Box<Reserved>),
 }
 
 impl<'a> Store<'a> {
@@ -264,7 +264,7 @@ impl<'a> Store<'a> {
 
     pub(super) async fn reserve(&self, held: &Held) -> Result<Room> {
         match (self, held) {
-            (Self::File(place), Held::File(lock)) => Ok(Room::File(place.reserve(lock, ROOM)?)),
+            (Self::File(place), Held::File(lock)) => Ok(Room::File(Box::new(place.reserve(lock, ROOM)?))),
             (Self::Credential { place, .. }, Held::Credential(locks)) => {
                 place.reserve(locks).await?;
                 Ok(Room::None)

@@ -426,7 +426,8 @@ impl Holding {
     fn of(content: Content) -> Self {
         let Content { token, holds, is_unmarked, note } = content;
         let has_drifted = is_unmarked && token.is_some();
-        Self { token, hidden: holds, has_drifted, note, ..Self::default() }
+        let hidden = holds.filter(|_| token.is_none());
+        Self { token, hidden, has_drifted, note, ..Self::default() }
     }
 
     /// A file and a credential. What can be read counts, and what the other one has differently is to be put right.
@@ -438,7 +439,7 @@ impl Holding {
             is_incomplete: self.token.is_none() && token.is_none(),
             has_drifted: self.has_drifted || differs,
             elsewhere: holds.clone().filter(|_| differs && in_file.is_some()),
-            hidden: holds.filter(|_| self.token.is_none()),
+            hidden: holds.filter(|_| self.token.is_none() && token.is_none()),
             token: self.token.or(token),
             note: self.note.or(note),
             ..self

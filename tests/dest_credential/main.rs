@@ -6,4 +6,5 @@ mod notes;
 mod refusals;
 mod rotation;
 mod secrecy;
+mod sso;
 mod writers;

@@ -47,7 +47,7 @@ fn an_update_of_the_token_itself_that_was_undone_is_made_again() {
 
 #[test]
 fn a_request_to_write_whose_answer_is_lost_is_decided_by_the_marker() {
-    let faults: [(&str, fn() -> Fault, bool); 6] = [
+    let faults: [NamedFault; 6] = [
         ("cut", Fault::cut, false),
         ("lost answer", Fault::lost_answer, true),
         ("cut body", Fault::cut_body, true),
@@ -191,5 +191,8 @@ fn last_versions(scene: &CredentialScene) -> String {
 fn overlap(issuer: Issuer) -> Value {
     if issuer == Issuer::Gateway { json!("0") } else { Value::Null }
 }
+
+/// A fault by its name, and whether the server acts all the same.
+type NamedFault = (&'static str, fn() -> Fault, bool);
 
 const ROUNDS: usize = 50;

@@ -17,17 +17,25 @@ pub enum Issuer {
     Gateway,
     /// `hub_token`: a new token kills the old one, and none is shown.
     Hub,
+    /// `quay_robot_token`: a new token kills the old one, and the valid one is shown.
+    Quay,
+    /// `rhacs_api_token`: tokens live side by side.
+    Rhacs,
 }
 
 impl Issuer {
     /// Both orders.
     pub const ALL: [Self; 2] = [Self::Gateway, Self::Hub];
+    /// Every module that knows both.
+    pub const EVERY: [Self; 4] = [Self::Gateway, Self::Hub, Self::Quay, Self::Rhacs];
 
     /// The name of the module.
     pub fn module(self) -> &'static str {
         match self {
             Self::Gateway => "gateway_token",
             Self::Hub => "hub_token",
+            Self::Quay => "quay_robot_token",
+            Self::Rhacs => "rhacs_api_token",
         }
     }
 }
@@ -64,6 +72,7 @@ impl CredentialScene {
         let id = sandbox.controller().add_credential(NAME, "Default", kind, inputs).expect("the inputs fit the type");
         assert!(sandbox.controller().grant(CALLER, RoleKind::Admin, id));
         let (_, caller) = sandbox.controller().issue_token(CALLER, "tokensmith", "write");
+        sandbox.quay().add_robot(ROBOT);
         Self { sandbox, id, caller, folder: crate::scene::folder() }
     }
 
@@ -102,6 +111,8 @@ impl CredentialScene {
         match issuer {
             Issuer::Gateway => self.sandbox.gateway().token_works(token),
             Issuer::Hub => self.sandbox.hub().token_works(token),
+            Issuer::Quay => self.sandbox.quay().robot_token(ROBOT).as_deref() == Some(token),
+            Issuer::Rhacs => self.sandbox.central().token_works(token),
         }
     }
 
@@ -115,6 +126,8 @@ impl CredentialScene {
         match issuer {
             Issuer::Gateway => self.sandbox.gateway().tokens().len(),
             Issuer::Hub => usize::try_from(self.sandbox.hub().issued(crate::hub::USER)).expect("not so many"),
+            Issuer::Quay => usize::try_from(self.sandbox.quay().regenerations(ROBOT)).expect("not so many"),
+            Issuer::Rhacs => self.sandbox.central().tokens().len(),
         }
     }
 
@@ -164,6 +177,17 @@ impl CredentialScene {
                 "ah_host": self.sandbox.hub().url(),
                 "ah_username": crate::hub::USER,
                 "ah_password": self.sandbox.hub().password(crate::hub::USER),
+            }),
+            Issuer::Quay => json!({
+                "quay_host": self.sandbox.quay().url(),
+                "quay_token": self.sandbox.quay().issue_token("alice", "org:admin user:admin"),
+                "robot": ROBOT,
+            }),
+            Issuer::Rhacs => json!({
+                "rhacs_host": self.sandbox.central().url(),
+                "rhacs_token": self.sandbox.central().issue_token("tokensmith", &["Admin"], 365 * 24 * 3600),
+                "name": "ci",
+                "role": "Continuous Integration",
             }),
         };
         let controller = json!({
@@ -221,6 +245,7 @@ pub fn others(inputs: &Map<String, Value>) -> Map<String, Value> {
     others
 }
 
+const ROBOT: &str = "acme+ci";
 /// The name of the credential.
 pub const NAME: &str = "Token of CI";
 /// The custom type.

@@ -108,7 +108,7 @@ impl<'a> Case<'a> {
         let issuer = beginning.issuer();
         let own = match issuer {
             Issuer::Gateway => json!({ "description": name, "overlap": "0" }),
-            Issuer::Hub => json!({ "ah_username": name, "ah_password": scene.sandbox.hub().add_user(name) }),
+            _ => json!({ "ah_username": name, "ah_password": scene.sandbox.hub().add_user(name) }),
         };
         let which = json!({ "dest_credential": { "id": id, "field": "token" } });
         let task = scene.options(issuer, with(own, which));

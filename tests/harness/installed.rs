@@ -160,14 +160,17 @@ impl Installed {
         (self.kept(), files)
     }
 
-    /// Runs a playbook of the collection as a job of the controller does, by a playbook of the project that imports it. Gives each file of the artifacts.
+    /// Runs a playbook of the collection as a job of the controller does, by a playbook of the project that imports it. Gives each file of the artifacts but
+    /// `command`, in which ansible-runner keeps the environment that it was given; a controller masks the secrets in it.
     pub fn runner_playbook(&self, name: &str, variables: &Value) -> Vec<(String, String)> {
         let play = format!("- ansible.builtin.import_playbook: {name}\n");
         fs::write(self.runner_project().join("play.yml"), play).expect("a file can be written");
         let folder = self.path("runner/env");
         fs::create_dir_all(&folder).expect("a folder can be made");
         fs::write(folder.join("extravars"), variables.to_string()).expect("a file can be written");
-        self.run_runner()
+        let mut files = self.run_runner();
+        files.retain(|(name, _)| !name.ends_with("/command"));
+        files
     }
 
     fn runner_project(&self) -> PathBuf {

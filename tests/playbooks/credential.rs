@@ -11,6 +11,9 @@ use tokensmith_tests::credential::CALLER;
 use tokensmith_tests::gateway;
 use tokensmith_tests::hub;
 use tokensmith_tests::installed::{Installed, find_secrets};
+use tokensmith_tests::quay::QuayScene;
+use tokensmith_tests::rhacs::{ROLE, RhacsScene};
+use tokensmith_tests::scene::Scene;
 
 #[test]
 fn jobs_rotate_the_token_of_a_credential_that_they_have_attached_on_every_ansible_core() {
@@ -20,7 +23,7 @@ fn jobs_rotate_the_token_of_a_credential_that_they_have_attached_on_every_ansibl
         let others = jobs.others(jobs.platform);
         let play = |state: &str| {
             let variables = jobs.gateway_variables(state);
-            jobs.start(&installed, &[jobs.platform, jobs.by_token]);
+            start(&jobs.sandbox, &installed, &[jobs.platform, jobs.by_token]);
             let printed = installed.playbook_with(GATEWAY, &variables, &WORDS).succeeded();
             jobs.hunt(&installed.everything_shown());
             printed
@@ -45,7 +48,7 @@ fn jobs_rotate_the_token_of_a_galaxy_credential_on_every_ansible_core() {
         let (core, jobs) = (installed.core(), Jobs::new());
         let others = jobs.others(jobs.galaxy);
         let play = |by: i64| {
-            jobs.start(&installed, &[jobs.hub_login, by]);
+            start(&jobs.sandbox, &installed, &[jobs.hub_login, by]);
             let printed = installed.playbook_with(HUB, &jobs.hub_variables(), &WORDS).succeeded();
             jobs.hunt(&installed.everything_shown());
             printed
@@ -74,7 +77,7 @@ fn no_secret_stands_in_the_events_of_a_job_nor_in_what_the_controller_tells_of_i
         (HUB, jobs.hub_variables(), [jobs.hub_login, jobs.by_token], jobs.galaxy),
     ] {
         let old = jobs.token(rotated);
-        jobs.start(&installed, &credentials);
+        start(&jobs.sandbox, &installed, &credentials);
         let events = installed.runner_playbook(playbook, &variables);
         assert_ne!(jobs.token(rotated), old);
         assert!(events.len() > 10, "{} events", events.len());
@@ -93,6 +96,65 @@ fn no_secret_stands_in_the_events_of_a_job_nor_in_what_the_controller_tells_of_i
     told.push(("the addresses of requests", lines.collect::<Vec<_>>().join("\n")));
     jobs.hunt(&told);
     assert!(told[1].1.contains("[tokensmith token {") && told[3].1.contains("[tokensmith token {"), "{told:?}");
+}
+
+#[test]
+fn the_other_playbooks_bring_their_tokens_to_credentials_too() {
+    let installed = Installed::on_tools();
+    let play = |sandbox: &Sandbox, attached: &[i64], rotated: i64, name: &str, variables: &Value| {
+        let login = login(sandbox, rotated);
+        let mut printed = Vec::new();
+        for _ in 0..2 {
+            start(sandbox, &installed, &[attached, &[login]].concat());
+            printed.push(installed.playbook(name, variables).succeeded());
+        }
+        let stored = sandbox.controller().credential(rotated).unwrap();
+        (printed, stored)
+    };
+
+    let scene = RhacsScene::new();
+    let controller = scene.sandbox.controller();
+    let kind = add_type(controller, &types("Tokensmith RHACS"));
+    let inputs = |token: &str| json!({ "host": scene.central().endpoint(), "token": token });
+    let add = |name: &str, kind: &str, inputs: Value| controller.add_credential(name, "Default", kind, inputs).unwrap();
+    let [central, other] = [add("Central", &kind, inputs(&scene.token)), add("Central for jobs", &kind, inputs(""))];
+    let which = json!({ "name": "Central for jobs", "credential_type": kind, "marker": "marker" });
+    let variables = json!({
+        "rhacs_ca_path": scene.sandbox.ca_path(),
+        "rhacs_tokens": [{ "name": "jobs", "role": ROLE, "dest_credential": which }],
+    });
+    let (printed, stored) = play(&scene.sandbox, &[central], other, "tokensmith.redhat.renew_rhacs_tokens", &variables);
+    assert!(printed[0].contains("jobs: missing, token ") && printed[1].contains("changed=0"), "{printed:?}");
+    assert!(scene.central().token_works(stored.input("token").unwrap()));
+
+    let scene = QuayScene::new();
+    let controller = scene.sandbox.controller();
+    let kind = add_type(controller, &types("Tokensmith Quay"));
+    let add = |name: &str, kind: &str, inputs: Value| controller.add_credential(name, "Default", kind, inputs).unwrap();
+    let quay = add("Quay", &kind, json!({ "host": scene.quay().url(), "token": scene.token }));
+    let registry = add("Puller", "registry", json!({ "host": "quay.example.com", "username": "acme+ci" }));
+    let variables = json!({
+        "quay_ca_path": scene.sandbox.ca_path(),
+        "quay_rotations": [{ "organization": "acme", "robots": ["ci"], "dest_credential": { "name": "Puller" } }],
+    });
+    let (printed, stored) = play(&scene.sandbox, &[quay], registry, "tokensmith.redhat.rotate_quay_robots", &variables);
+    assert!(printed[0].contains("changed=1") && printed[1].contains("acme+ci: valid, left as it is"), "{printed:?}");
+    assert_eq!(stored.input("password"), Some(scene.robot_token("acme+ci").as_str()));
+    assert_eq!(stored.input("username"), Some("acme+ci"));
+
+    let scene = Scene::in_realm("rotating");
+    let controller = scene.sandbox.controller();
+    let kind = add_type(controller, &types("Tokensmith SSO offline token"));
+    let old = scene.offline_token();
+    let sso = controller.add_credential("SSO", "Default", &kind, json!({ "offline_token": old })).unwrap();
+    let variables = json!({
+        "sso_token_url": scene.realm.token_url(),
+        "sso_ca_path": scene.sandbox.ca_path(),
+        "sso_dest_credential": { "name": "SSO", "marker": "marker" },
+    });
+    let (_, stored) = play(&scene.sandbox, &[sso], sso, "tokensmith.redhat.keep_offline_token", &variables);
+    let newest = stored.input("offline_token").unwrap();
+    assert!(newest != old && scene.realm.offline_token_is_alive(newest));
 }
 
 /// A controller with credentials, of the types that the collection brings and of its own.
@@ -114,17 +176,13 @@ impl Jobs {
     fn new() -> Self {
         let sandbox = Sandbox::start().expect("the sandbox starts");
         let controller = sandbox.controller();
-        let [kind, login] = [types("Tokensmith gateway"), hub_login_type()];
-        for kind in [&kind, &login] {
-            let name = kind["name"].as_str().unwrap();
-            controller.add_credential_type(name, kind["inputs"].clone(), kind["injectors"].clone()).unwrap();
-        }
+        let [kind, hub_login] = [types("Tokensmith gateway"), hub_login_type()];
+        let [kind, hub_login] = [kind, hub_login].map(|kind| add_type(controller, &kind));
         let (_, token) = sandbox.gateway().issue_token(gateway::USER, "ci", "write");
         let add = |name: &str, kind: &str, inputs: Value| {
             controller.add_credential(name, "Default", kind, inputs).expect("the inputs fit the type")
         };
-        let platform =
-            add("Platform", kind["name"].as_str().unwrap(), json!({ "host": sandbox.gateway().url(), "token": token }));
+        let platform = add("Platform", &kind, json!({ "host": sandbox.gateway().url(), "token": token }));
         let galaxy = add(
             "Projects",
             "galaxy_api_token",
@@ -133,33 +191,19 @@ impl Jobs {
         let hub_password = sandbox.hub().password(hub::USER).unwrap();
         let hub_login = add(
             "Hub",
-            login["name"].as_str().unwrap(),
+            &hub_login,
             json!({ "host": sandbox.hub().url(), "username": hub::USER, "password": hub_password }),
         );
-        for id in [platform, galaxy] {
-            assert!(controller.grant(CALLER, RoleKind::Admin, id));
-        }
-        let (_, caller) = controller.issue_token(CALLER, "rotation", "write");
-        let own = |login: Value| {
-            let mut inputs = json!({ "host": controller.url(), "verify_ssl": true });
-            inputs.as_object_mut().unwrap().extend(login.as_object().unwrap().clone());
-            inputs
-        };
-        let by_token = add("By token", "controller", own(json!({ "oauth_token": caller })));
+        let by_token = login(&sandbox, platform);
+        assert!(controller.grant(CALLER, RoleKind::Admin, galaxy));
         let password = controller.password(CALLER);
-        let by_password = add("By password", "controller", own(json!({ "username": CALLER, "password": password })));
+        let inputs = json!({ "host": controller.url(), "verify_ssl": true, "username": CALLER, "password": password });
+        let by_password = add("By password", "controller", inputs);
         Self { platform, galaxy, hub_login, by_token, by_password, sandbox }
     }
 
     fn controller(&self) -> &Platform {
         self.sandbox.controller()
-    }
-
-    /// What a job that starts now gets of these credentials.
-    fn start(&self, installed: &Installed, credentials: &[i64]) {
-        for (name, value) in self.controller().injection(credentials).environment {
-            installed.with_environment(&name, &value);
-        }
     }
 
     fn gateway_variables(&self, state: &str) -> Value {
@@ -213,6 +257,29 @@ impl Jobs {
             assert_eq!(find_secrets(text, &secrets), Vec::<usize>::new(), "in {}: {text}", place.as_ref());
         }
     }
+}
+
+/// What a job that starts now gets of these credentials.
+fn start(sandbox: &Sandbox, installed: &Installed, credentials: &[i64]) {
+    for (name, value) in sandbox.controller().injection(credentials).environment {
+        installed.with_environment(&name, &value);
+    }
+}
+
+/// A credential for calling the controller by the token of a user who may change this one.
+fn login(sandbox: &Sandbox, rotated: i64) -> i64 {
+    let controller = sandbox.controller();
+    assert!(controller.grant(CALLER, RoleKind::Admin, rotated));
+    let (_, token) = controller.issue_token(CALLER, "rotation", "write");
+    let inputs = json!({ "host": controller.url(), "verify_ssl": true, "oauth_token": token });
+    controller.add_credential("Rotation", "Default", "controller", inputs).expect("the inputs fit the type")
+}
+
+/// Makes a type known, and gives its name.
+fn add_type(controller: &Platform, kind: &Value) -> String {
+    let name = kind["name"].as_str().unwrap();
+    controller.add_credential_type(name, kind["inputs"].clone(), kind["injectors"].clone()).unwrap();
+    name.to_owned()
 }
 
 /// One of the types that the collection brings.

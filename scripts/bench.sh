@@ -7,7 +7,7 @@ cd "$ROOT"
 target_folder=${CARGO_TARGET_DIR:-$ROOT/target}
 install_programs curl sudo sshd:openssh-server setfacl:acl || say "not all programs could be installed."
 say "building the collection (minutes on the first run, seconds afterwards)"
-tarball=$(scripts/build.sh)
+tarball=$(ARCHES=${ARCHES:-$(uname -m)} scripts/build.sh)
 venv=$(scripts/python.sh ansible)
 hosts=()
 # Status 77: this machine lacks what a remote host needs, and a line said so.

@@ -9,6 +9,7 @@ import uuid
 
 BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bin')
 MARK = 'tokensmith: '
+BEGUN = ' '  # what the executable prints before it does anything, when it is what its name says
 
 
 def names():
@@ -90,10 +91,12 @@ w="";
 for p in FOLDERS; do
   c="$p/tokensmith.redhat"; t="$c/.UNIQUE";
   case "$p" in "$HOME"/*) [ -O "$HOME" ] || { w="$w $p: the home does not exist or is not the own one;"; continue; };; esac;
-  mkdir -p "$c" 2>/dev/null || { w="$w $c: cannot be made;"; continue; };
   { [ -L "$p" ] || [ -L "$c" ]; } && { w="$w $c: is or lies in a link;"; continue; };
-  { [ -O "$p" ] && [ -O "$c" ] && chmod 700 "$c"; } 2>/dev/null || { w="$w $c: belongs to another user;"; continue; };
+  mkdir -p "$p" 2>/dev/null || { w="$w $p: cannot be made;"; continue; };
+  [ -O "$p" ] || { w="$w $p: belongs to another user;"; continue; };
   case "$(ls -ld "$p")" in ????????w*) w="$w $p: everybody may write there;"; continue;; esac;
+  mkdir -p "$c" 2>/dev/null || { w="$w $c: cannot be made;"; continue; };
+  { [ -O "$c" ] && chmod 700 "$c"; } 2>/dev/null || { w="$w $c: belongs to another user;"; continue; };
   { echo "#!/bin/sh" >"$t"; } 2>/dev/null && chmod 700 "$t" || { rm -f "$t"; w="$w $c: cannot be written to;"; continue; };
   if "$t" 2>/dev/null; then rm -f "$t"; echo "tokensmith: absent $n $p"; exit 0; fi;
   rm -f "$t";
@@ -103,11 +106,13 @@ echo "tokensmith: unfit no folder is fit to keep it:$w"
 '''
 
 # Only what is whole gets its name, and that in one step; so two may do this at once. What a cut connection or an older version left goes after a week, by the
-# form of its name: nothing else that may lie there is touched.
+# form of its name: nothing else that may lie there is touched. Not every shell does what is left to do at its end when a signal ends it, as one does that has
+# nobody to speak to any more.
 PUT = '''
 umask 077;
 c=FOLDER/tokensmith.redhat; f="$c/NAME"; t="$c/.UNIQUE";
 trap 'rm -f "$t"' 0;
+trap 'exit 1' 1 2 13 15;
 { cat >"$t"; } 2>/dev/null || { cat >/dev/null; echo "tokensmith: unfit $c cannot be written to, is the disk full?"; exit 0; };
 case "$({ sha256sum || shasum -a 256 || openssl dgst -sha256 -r; } <"$t" 2>/dev/null)" in
   DIGEST*) ;;

@@ -1,7 +1,7 @@
 //! What the build does beyond cargo: the collection, from the sources and the executables.
 //!
-//! `xtask package [--static] EXECUTABLE…` stages the collection in `dist/stage`, packs it, and prints the tarball's path.
-//! An executable is named `tokensmith_ARCHITECTURE`. With `--static`, one that needs a library of its host is refused.
+//! `xtask package [--release] EXECUTABLE…` stages the collection in `dist/stage`, packs it, and prints the tarball's path.
+//! An executable is named `tokensmith_ARCHITECTURE`. With `--release`, anything but a static one for each architecture is refused.
 //!
 //! `xtask bench [--readme] TARBALL VENV SANDBOX FIGURES [HOSTS MITOGEN]` measures what a task costs, prints tables, and leaves
 //! the figures in the file FIGURES. With `--readme` the tables go into the README and `docs/performance.md` too.
@@ -22,6 +22,7 @@ use crate::{
 mod bench;
 mod elf;
 mod galaxy;
+mod release;
 mod stage;
 mod stub;
 mod tarball;
@@ -30,8 +31,8 @@ fn main() -> Result<()> {
     let mut arguments = env::args().skip(1).peekable();
     match arguments.next().as_deref() {
         Some("package") => {
-            let only_static = arguments.next_if(|argument| argument == "--static").is_some();
-            package(&arguments.map(PathBuf::from).collect::<Vec<_>>(), only_static)
+            let release = arguments.next_if(|argument| argument == "--release").is_some();
+            package(&arguments.map(PathBuf::from).collect::<Vec<_>>(), release)
         }
         Some("bench") => {
             let readme = arguments.next_if(|argument| argument == "--readme").is_some();
@@ -41,14 +42,10 @@ fn main() -> Result<()> {
     }
 }
 
-fn package(executables: &[PathBuf], only_static: bool) -> Result<()> {
+fn package(executables: &[PathBuf], release: bool) -> Result<()> {
     ensure!(!executables.is_empty(), "which executables go into the collection?");
-    for executable in executables.iter().filter(|_| only_static) {
-        ensure!(
-            elf::is_static(executable)?,
-            "{} needs libraries of its host, so it is not for others",
-            executable.display()
-        );
+    if release {
+        release::check(executables)?;
     }
     let root = root()?;
     let galaxy = Galaxy::read(&root.join("galaxy.yml"))?;
@@ -75,7 +72,7 @@ fn root() -> Result<&'static Path> {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")
 }
 
-const PACKAGE: &str = "xtask package [--static] EXECUTABLE…";
+const PACKAGE: &str = "xtask package [--release] EXECUTABLE…";
 const BENCH: &str = "xtask bench [--readme] TARBALL VENV SANDBOX FIGURES [HOSTS MITOGEN]";
 
 #[cfg(test)]

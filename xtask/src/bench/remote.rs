@@ -308,7 +308,7 @@ fn ways(world: &World) -> [Way; WAYS] {
     classic["vars"] = json!({ "tokensmith_path": "classic" });
     [
         Way::new("ssh_raw", &json!({ "ansible.builtin.raw": "true" })),
-        Way::new("ssh_input", &json!({ "with_input": {} })),
+        Way::new("ssh_input", &json!({ "read_input": {} })),
         Way::new("ssh_fast_nothing_to_do", &nothing_to_do).that_refreshed(false).prepared(),
         Way::new("ssh_fast_warm", &fast).that_refreshed(true).prepared(),
         Way::new("ssh_classic", &classic).that_refreshed(true),
@@ -390,7 +390,7 @@ const ROWS: [(&str, &str); 14] = [
 /// The module in Python, and what [`ROWS`] begins with.
 const PLUGINS: [(&str, &str); 2] = [
     ("library/python_token.py", include_str!("python_token.py")),
-    ("action/with_input.py", include_str!("with_input.py")),
+    ("action/read_input.py", include_str!("read_input.py")),
 ];
 /// Below the home there.
 const CA: &str = "/home/ts-plain/ca.pem";

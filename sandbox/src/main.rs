@@ -107,15 +107,15 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
     let rhacs_api_token = central.issue_token("administrator", &["Admin"], YEAR);
     let gateway = sandbox.gateway();
     let (_, gateway_token) = gateway.issue_token("admin", "administrator", "write");
+    let controller = sandbox.controller();
+    let (_, controller_token) = controller.issue_token("admin", "administrator", "write");
+    add_credentials(&sandbox, &gateway_token)?;
     let links = wanted.links.iter().map(|&(server, round_trip)| {
         let link = Link::to(server)?;
         link.set_round_trip(round_trip);
         Ok::<_, StartError>(link)
     });
     let links: Vec<_> = links.collect::<Result<_, _>>()?;
-    let controller = sandbox.controller();
-    let (_, controller_token) = controller.issue_token("admin", "administrator", "write");
-    add_credentials(&sandbox, &gateway_token)?;
     let endpoints = json!({
         "pid": std::process::id(),
         "sandbox_url": sandbox.url(),

@@ -12,7 +12,7 @@ demo: ## build, install and run the collection against stand-ins of Red Hat SSO 
 test: ## everything: check, Rust, playbooks, real servers (REAL=1: a real server that is missing is a failure)
 	@scripts/test.sh
 
-bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: the table goes into the README)
+bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: the tables go into the README and docs)
 	@scripts/bench.sh
 
 check: ## format, lints, documentation

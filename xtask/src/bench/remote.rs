@@ -60,28 +60,17 @@ pub(super) fn table(figures: &Figures, ansible: &str) -> Result<String> {
         let most = requests.into_iter().fold(0.0, f64::max);
         table.push_str(&format!("| {label} | {} |{times}\n", rounded(most)));
     }
-    let times = |name, other| {
-        let ratio = |distance: &Distance| {
-            Ok(factor(figures.median(&distance.time_of(name))? / figures.median(&distance.time_of(other))?))
-        };
-        Ok::<_, anyhow::Error>(listed(&each(ratio)?))
-    };
-    let milliseconds = listed(&DISTANCES.map(|distance| distance.milliseconds.to_string()));
     table.push_str(&format!(
-        "\nMilliseconds per task, with {milliseconds} ms of latency there and back. In this order:\n\n\
-         - `sso_token` with nothing to do takes {} times what `raw: true` takes, and {} times what a command with standard input takes; with a new access token {} and {} times.\n\
-         - For a new access token, the module in Python takes {} times what `sso_token` takes, pipelined {} times, `uri` {} times.\n\
-         - With mitogen's strategy the module in Python takes {} times what `sso_token` takes with Ansible's own; in the first task {} times.\n",
-        times("ssh_fast_nothing_to_do", "ssh_raw")?,
-        times("ssh_fast_nothing_to_do", "ssh_input")?,
-        times("ssh_fast_warm", "ssh_raw")?,
-        times("ssh_fast_warm", "ssh_input")?,
-        times("ssh_python", "ssh_fast_warm")?,
-        times("ssh_python_pipelined", "ssh_fast_warm")?,
-        times("ssh_uri", "ssh_fast_warm")?,
-        times("ssh_mitogen_python", "ssh_fast_warm")?,
-        times("ssh_mitogen_cold", "ssh_fast_cold")?,
+        "\nMilliseconds per task, by milliseconds of latency there and back.\n\n| times |{columns}\n| --- |{}\n",
+        " ---: |".repeat(DISTANCES.len())
     ));
+    for (label, name, other) in COMPARED {
+        let ratio = |distance: &Distance| {
+            let ratio = figures.median(&distance.time_of(name))? / figures.median(&distance.time_of(other))?;
+            Ok(format!(" {} |", factor(ratio)))
+        };
+        table.push_str(&format!("| {label} |{}\n", each(ratio)?.concat()));
+    }
     table.push_str(&format!(
         "\nThe executable by itself, without network: {:.1} ms from start to end, {:.1} MiB of memory at its peak.\n\nMedians, with ansible-core {ansible} and an OpenSSH server \
          behind a delay on the same machine.\n",
@@ -356,14 +345,6 @@ fn factor(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// As in a sentence: `a, b and c`.
-fn listed(words: &[String]) -> String {
-    match words {
-        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
-        _ => words.concat(),
-    }
-}
-
 /// The more of it, the fewer tasks.
 const DISTANCES: [Distance; 3] = [
     Distance { milliseconds: 0, tasks: 10 },
@@ -386,6 +367,18 @@ const ROWS: [(&str, &str); 14] = [
     ("ssh_fast_cold", "first task on a new connection: `sso_token`, the host does not have the executable yet"),
     ("ssh_python_pipelined_cold", "first task on a new connection: the module in Python, with pipelining"),
     ("ssh_mitogen_cold", "first task on a new connection: the module in Python with mitogen's strategy"),
+];
+/// What is divided by what.
+const COMPARED: [(&str, &str, &str); 9] = [
+    ("`sso_token`, nothing to do / `raw: true`", "ssh_fast_nothing_to_do", "ssh_raw"),
+    ("`sso_token`, nothing to do / a command that reads its standard input", "ssh_fast_nothing_to_do", "ssh_input"),
+    ("`sso_token`, a new access token / `raw: true`", "ssh_fast_warm", "ssh_raw"),
+    ("`sso_token`, a new access token / a command that reads its standard input", "ssh_fast_warm", "ssh_input"),
+    ("the module in Python / `sso_token`", "ssh_python", "ssh_fast_warm"),
+    ("the module in Python, with pipelining / `sso_token`", "ssh_python_pipelined", "ssh_fast_warm"),
+    ("`uri` / `sso_token`", "ssh_uri", "ssh_fast_warm"),
+    ("the module in Python with mitogen's strategy / `sso_token`", "ssh_mitogen_python", "ssh_fast_warm"),
+    ("the same, in the first task", "ssh_mitogen_cold", "ssh_fast_cold"),
 ];
 /// The module in Python, and what [`ROWS`] begins with.
 const PLUGINS: [(&str, &str); 2] = [
@@ -421,7 +414,8 @@ mod tests {
         assert!(table.contains("does nothing | 0.5 | 100 | 150 | 200 |\n"), "{table}");
         assert!(table.contains("| `sso_token`, a new access token | 3 | 400 | 450 | 500 |\n"), "{table}");
         assert!(table.contains("does not have the executable yet | 11 | 1200 | 1250 | 1300 |\n"), "{table}");
-        assert!(table.contains("with nothing to do takes 3.0, 2.3 and 2.0 times what `raw: true` takes"), "{table}");
+        assert!(table.contains("| `sso_token`, nothing to do / `raw: true` | 3.0 | 2.3 | 2.0 |\n"), "{table}");
+        assert!(table.contains("| `uri` / `sso_token` | 2.0 | 1.89 | 1.80 |\n"), "{table}");
         assert!(table.contains("2.5 ms from start to end, 3.2 MiB"), "{table}");
         assert!(sentence(&figures).unwrap().contains("with 20 ms of latency: 450 ms for"));
     }
@@ -430,14 +424,5 @@ mod tests {
     fn the_page_has_a_place_for_the_table() {
         let page = include_str!("../../../docs/performance.md");
         assert!(crate::bench::figures::with_table(page, "| 1 |\n").unwrap().contains("\n| 1 |\n"));
-    }
-
-    #[test]
-    fn words_are_listed_as_in_a_sentence() {
-        for (words, sentence) in
-            [(vec![], ""), (vec!["a"], "a"), (vec!["a", "b"], "a and b"), (vec!["a", "b", "c"], "a, b and c")]
-        {
-            assert_eq!(listed(&words.into_iter().map(str::to_owned).collect::<Vec<_>>()), sentence);
-        }
     }
 }

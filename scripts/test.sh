@@ -3,18 +3,6 @@
 # With REAL=1 a real server that cannot be had is a failure; without, its tests are skipped with a line.
 . "$(dirname "$0")/common.sh"
 
-# install_programs PROGRAM[:PACKAGE]…: what some tests call besides. Where it cannot be installed here, the test that misses it says so.
-install_programs() {
-  local program missing=()
-  for program; do
-    command -v "${program%:*}" >/dev/null || missing+=("${program#*:}")
-  done
-  if [ ${#missing[@]} != 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    say "installing ${missing[*]}"
-    apt-get -qq update && apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null
-  fi
-}
-
 cd "$ROOT"
 if [ $# = 0 ]; then
   scripts/check.sh

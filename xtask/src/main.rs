@@ -3,8 +3,8 @@
 //! `xtask package [--release] EXECUTABLE…` stages the collection in `dist/stage`, packs it, and prints the tarball's path.
 //! An executable is named `tokensmith_ARCHITECTURE`. With `--release`, anything but a static one for each architecture is refused.
 //!
-//! `xtask bench [--readme] TARBALL VENV SANDBOX FIGURES` measures what a task costs, prints a table, and leaves the figures
-//! in the file FIGURES. With `--readme` the table goes into the README too.
+//! `xtask bench [--readme] TARBALL VENV SANDBOX FIGURES [HOSTS MITOGEN]` measures what a task costs, prints tables, and leaves
+//! the figures in the file FIGURES. With `--readme` the tables go into the README and `docs/performance.md` too.
 
 use std::{
     env,
@@ -14,7 +14,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{bench::Bench, galaxy::Galaxy};
+use crate::{
+    bench::{Bench, Hosts, Pages},
+    galaxy::Galaxy,
+};
 
 mod bench;
 mod elf;
@@ -53,10 +56,16 @@ fn package(executables: &[PathBuf], release: bool) -> Result<()> {
 }
 
 fn bench(paths: &[PathBuf], readme: bool) -> Result<()> {
-    let [tarball, venv, sandbox, figures] = paths else { bail!("usage: {BENCH}") };
+    let [tarball, venv, sandbox, figures, hosts @ ..] = paths else { bail!("usage: {BENCH}") };
+    let hosts = match hosts {
+        [] => None,
+        [script, mitogen] => Some(Hosts { script: script.clone(), mitogen: mitogen.clone() }),
+        _ => bail!("usage: {BENCH}"),
+    };
     let [tarball, venv, sandbox, figures] = [tarball, venv, sandbox, figures].map(PathBuf::clone);
     let root = root()?;
-    Bench { tarball, venv, sandbox, figures }.run(root, readme.then(|| root.join("README.md")).as_deref())
+    let pages = Pages { readme: root.join("README.md"), performance: root.join("docs/performance.md") };
+    Bench { tarball, venv, sandbox, figures, hosts }.run(root, readme.then_some(&pages))
 }
 
 fn root() -> Result<&'static Path> {
@@ -64,7 +73,7 @@ fn root() -> Result<&'static Path> {
 }
 
 const PACKAGE: &str = "xtask package [--release] EXECUTABLE…";
-const BENCH: &str = "xtask bench [--readme] TARBALL VENV SANDBOX FIGURES";
+const BENCH: &str = "xtask bench [--readme] TARBALL VENV SANDBOX FIGURES [HOSTS MITOGEN]";
 
 #[cfg(test)]
 mod tests;

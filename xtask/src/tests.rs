@@ -72,7 +72,7 @@ fn a_collection_of_both_architectures_has_both_executables_and_a_link_to_each() 
         assert_eq!(fs::read_to_string(link).unwrap(), content);
     }
     let names: Value = serde_json::from_slice(&fs::read(collection.join("plugins/bin/names.json")).unwrap()).unwrap();
-    assert_eq!(names.as_object().unwrap().keys().collect::<Vec<_>>(), ["aarch64", "x86_64"]);
+    assert_eq!(names.as_object().unwrap().keys().collect::<Vec<_>>(), ["x86_64", "aarch64"]);
 }
 
 #[test]

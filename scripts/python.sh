@@ -5,6 +5,7 @@
 # python.sh posix  prints a folder with the collection ansible.posix, for its callback `json`
 # python.sh gateway  prints the folder of a venv with what a platform gateway is made of
 # python.sh galaxy-ng  prints the folder of a venv with the private automation hub; it needs Python 3.11
+# python.sh mitogen  prints the folder of a venv with ansible-core and mitogen, which the benchmark compares with
 # python.sh zig    prints the folder of a venv with cargo-zigbuild and zig
 # Made once, from PyPI, in the cache.
 . "$(dirname "$0")/common.sh"
@@ -15,6 +16,7 @@ TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.2
 CORES=(2.16.19 2.21.5)
 # The package of that name on PyPI carries the community's collections.
 COMMUNITY=ansible==12.3.0
+MITOGEN=mitogen==0.3.54
 GALAXY_NG=galaxy-ng==4.9.2
 ZIG=(cargo-zigbuild==0.24.0 ziglang==0.15.2)
 
@@ -26,8 +28,9 @@ main() {
     posix) posix ;;
     gateway) gateway ;;
     galaxy-ng) galaxy_ng ;;
+    mitogen) mitogen ;;
     zig) zig ;;
-    *) fail "usage: python.sh ansible|tools|cores|posix|gateway|galaxy-ng|zig" ;;
+    *) fail "usage: python.sh ansible|tools|cores|posix|gateway|galaxy-ng|mitogen|zig" ;;
   esac
 }
 
@@ -48,6 +51,12 @@ gateway() {
   python=$(any_python)
   mapfile -t pins <"$ROOT/tests/gateway_site/constraints.txt"
   environment gateway "$python" "${pins[@]}"
+}
+
+mitogen() {
+  local python
+  python=$(any_python)
+  environment mitogen "$python" "$CORE" "$MITOGEN"
 }
 
 zig() {

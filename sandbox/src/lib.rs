@@ -72,6 +72,7 @@ mod faults;
 pub mod hub;
 mod identity_provider;
 mod jwt;
+pub mod link;
 pub mod platform;
 pub mod quay;
 mod random;

@@ -70,11 +70,15 @@ stop_server() {
 # From here on, all happens in the namespaces.
 inside() {
   local folder=$1 port=$2 kind=${3:-}
+  [ $$ = 1 ] || fail "Only 'run' calls this: it changes what is mounted."
   umask 022
   mount -t tmpfs -o mode=755 none /run
   mount -t tmpfs -o mode=755 none /home
   mount -t tmpfs -o mode=1777 none /var/tmp
   mkdir -p /run/hosts /run/sshd
+  # The whole folder: a mount over a single file is gone when somebody else replaces that file.
+  cp -a /etc /run/hosts/etc
+  mount --bind /run/hosts/etc /etc
   make_users
   make_homes
   make_sudoers
@@ -83,17 +87,17 @@ inside() {
   exec "$(find_sshd)" -D -e -f /run/hosts/sshd_config
 }
 
-# make_users: NAME, number, shell; all live in /home/NAME. Only they and root have a password.
+# Only they and root have a password.
 make_users() {
   local name number shell
-  sed '/^ts-/d; s|^\(root:.*\):[^:]*:\([^:]*\)$|\1:/home/root:\2|' /etc/passwd >/run/hosts/passwd
-  sed '/^ts-/d' /etc/group >/run/hosts/group
-  sed 's/^\([^:]*\):.*/\1:*:19000:0:99999:7:::/; /^root:/d' /run/hosts/passwd >/run/hosts/shadow
-  echo "root:$(encrypted root):19000:0:99999:7:::" >>/run/hosts/shadow
+  sed -i '/^ts-/d; s|^\(root:.*\):[^:]*:\([^:]*\)$|\1:/home/root:\2|' /etc/passwd
+  sed -i '/^ts-/d' /etc/group
+  sed 's/^\([^:]*\):.*/\1:*:19000:0:99999:7:::/; /^root:/d' /etc/passwd >/etc/shadow
+  echo "root:$(encrypted root):19000:0:99999:7:::" >>/etc/shadow
   while read -r name number shell; do
-    echo "$name:x:$number:$number::/home/$name:$shell" >>/run/hosts/passwd
-    echo "$name:x:$number:" >>/run/hosts/group
-    echo "$name:$(encrypted "$name"):19000:0:99999:7:::" >>/run/hosts/shadow
+    echo "$name:x:$number:$number::/home/$name:$shell" >>/etc/passwd
+    echo "$name:x:$number:" >>/etc/group
+    echo "$name:$(encrypted "$name"):19000:0:99999:7:::" >>/etc/shadow
   done <<'USERS'
 ts-plain 64101 /bin/sh
 ts-sudo 64102 /bin/sh
@@ -106,10 +110,6 @@ ts-full 64108 /bin/sh
 ts-noisy 64109 /bin/bash
 ts-other 64110 /bin/sh
 USERS
-  chmod 640 /run/hosts/shadow
-  mount --bind /run/hosts/passwd /etc/passwd
-  mount --bind /run/hosts/group /etc/group
-  mount --bind /run/hosts/shadow /etc/shadow
 }
 
 encrypted() {
@@ -123,25 +123,23 @@ make_homes() {
   done
   mkdir -m 700 /home/root
   mount -t tmpfs -o noexec none /home/ts-noexec
-  mount -t tmpfs -o size=1m none /home/ts-full
+  mount -t tmpfs -o size=8m none /home/ts-full
   for name in plain sudo asks tty noexec full noisy other; do
     chmod 700 "/home/ts-$name"
     chown "ts-$name:ts-$name" "/home/ts-$name"
   done
-  head -c 2M /dev/zero >/home/ts-full/filler 2>/dev/null || true
+  head -c 10M /dev/zero >/home/ts-full/filler 2>/dev/null || true
   echo 'echo Welcome to this host.' >/home/ts-noisy/.bashrc
 }
 
 make_sudoers() {
-  cat >/run/hosts/sudoers <<'SUDOERS'
+  cat >/etc/sudoers <<'SUDOERS'
 Defaults:ts-tty requiretty
 root ALL=(ALL:ALL) ALL
 ts-sudo ALL=(ALL:ALL) NOPASSWD: ALL
 ts-tty ALL=(ALL:ALL) NOPASSWD: ALL
 ts-asks ALL=(ALL:ALL) ALL
 SUDOERS
-  chmod 440 /run/hosts/sudoers
-  mount --bind /run/hosts/sudoers /etc/sudoers
 }
 
 # Neither found on the path nor run by its name.

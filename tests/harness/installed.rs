@@ -27,6 +27,7 @@ pub trait World {
 /// An installed collection with the ansible-core that runs it.
 pub struct Installed {
     folder: tempfile::TempDir,
+    connections: Connections,
     venv: PathBuf,
     environment: RefCell<Vec<(String, String)>>,
     printed: RefCell<String>,
@@ -107,6 +108,29 @@ impl Installed {
         self.kept()
     }
 
+    /// Runs tasks on hosts reached by ssh, given by name with their variables. Gives what each kept in the fact `kept` too, by
+    /// name; that may be nothing.
+    pub fn play_on(
+        &self,
+        hosts: &Value,
+        world: &impl World,
+        tasks: &str,
+        words: &[&str],
+        environment: &[(&str, &str)],
+    ) -> (Played, Value) {
+        self.write(REMOTE_PLAY, &self.path("play.yml"), world, tasks);
+        fs::write(self.path("hosts.json"), json!({ "all": { "hosts": hosts } }).to_string())
+            .expect("a file can be written");
+        let mut all = vec!["--inventory", "hosts.json", "play.yml"];
+        all.extend(words);
+        let mut command = self.command("ansible-playbook");
+        // Where hosts have them.
+        command.env_remove("ANSIBLE_REMOTE_TEMP").env_remove("ANSIBLE_ASYNC_DIR");
+        let played = self.run(&mut command, &all, environment);
+        let kept = fs::read_to_string(self.path("kept.json")).unwrap_or_else(|_| "{}".to_owned());
+        (played, serde_json::from_str(&kept).expect("the play wrote JSON"))
+    }
+
     /// Runs tasks under ansible-runner. Gives what they kept, and each file of its artifacts.
     pub fn runner(&self, world: &impl World, tasks: &str) -> (Value, Vec<(String, String)>) {
         let data = self.path("runner");
@@ -139,8 +163,13 @@ impl Installed {
 
     fn new(venv: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let installed =
-            Self { folder, venv: venv.into(), environment: RefCell::default(), printed: RefCell::default() };
+        let installed = Self {
+            folder,
+            connections: Connections::new(),
+            venv: venv.into(),
+            environment: RefCell::default(),
+            printed: RefCell::default(),
+        };
         let tarball = variable("TOKENSMITH_TARBALL");
         let output = installed
             .command("ansible-galaxy")
@@ -152,20 +181,23 @@ impl Installed {
     }
 
     fn play(&self, words: &[&str], environment: &[(&str, &str)]) -> Played {
+        self.run(&mut self.command("ansible-playbook"), words, environment)
+    }
+
+    fn run(&self, command: &mut Command, words: &[&str], environment: &[(&str, &str)]) -> Played {
         let _ = fs::remove_file(self.path("log"));
-        let output = self
-            .command("ansible-playbook")
-            .envs(environment.iter().copied())
-            .args(words)
-            .output()
-            .expect("ansible-playbook runs");
+        let output = command.envs(environment.iter().copied()).args(words).output().expect("ansible-playbook runs");
         let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         self.printed.replace(printed.clone());
         Played { success: output.status.success(), printed }
     }
 
     fn write_play(&self, path: &Path, world: &impl World, tasks: &str) {
-        let play = PLAY
+        self.write(PLAY, path, world, tasks);
+    }
+
+    fn write(&self, play: &str, path: &Path, world: &impl World, tasks: &str) {
+        let play = play
             .replace("TASKS", tasks)
             .replace("KEPT", &self.path("kept.json").display().to_string())
             .replace("DEFAULTS", &world.defaults().to_string())
@@ -195,6 +227,9 @@ impl Installed {
             .env("ANSIBLE_LOCAL_TEMP", self.path("local"))
             .env("ANSIBLE_REMOTE_TEMP", self.path("remote"))
             .env("ANSIBLE_ASYNC_DIR", self.path("async"))
+            .env("ANSIBLE_HOST_KEY_CHECKING", "false")
+            .env("ANSIBLE_SSH_CONTROL_PATH_DIR", self.connections.0.path())
+            .env("ANSIBLE_SSH_ARGS", SSH_ARGUMENTS)
             .env("ANSIBLE_NOCOLOR", "1")
             .env("LC_ALL", "C.UTF-8")
             .envs(self.environment.borrow().iter().map(|(name, value)| (name, value)));
@@ -203,6 +238,25 @@ impl Installed {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+}
+
+/// The folder of the connections that ssh keeps open.
+struct Connections(tempfile::TempDir);
+
+impl Connections {
+    /// The path of a socket must be short.
+    fn new() -> Self {
+        Self(tempfile::Builder::new().prefix("ts").tempdir_in("/tmp").expect("a folder can be made"))
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        for socket in fs::read_dir(self.0.path()).into_iter().flatten().flatten() {
+            let path = format!("ControlPath={}", socket.path().display());
+            let _ = Command::new("ssh").args(["-F", "none", "-o", &path, "-O", "exit", "any"]).output();
+        }
     }
 }
 
@@ -332,6 +386,31 @@ const PLAY: &str = "
       diff: false
       no_log: true
 ";
+
+const REMOTE_PLAY: &str = "
+- hosts: all
+  gather_facts: false
+  vars_files: ['SECRETS']
+  module_defaults:
+    group/tokensmith.redhat.all: DEFAULTS
+  tasks:TASKS
+
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: '{{ ansible_playbook_python }}'
+  tasks:
+    - ansible.builtin.copy:
+        content: \"{{ dict(groups['all'] | zip(groups['all'] | map('extract', hostvars) | map(attribute='kept', default={}))) | to_json }}\"
+        dest: 'KEPT'
+        mode: '0600'
+      diff: false
+      no_log: true
+";
+/// Ansible's own, and nothing of the user's.
+const SSH_ARGUMENTS: &str =
+    "-C -o ControlMaster=auto -o ControlPersist=60s -F none -o UserKnownHostsFile=/dev/null -o IdentityAgent=none";
 
 #[cfg(test)]
 mod tests {

@@ -12,3 +12,4 @@ pub mod manage;
 pub mod quay;
 pub mod rhacs;
 pub mod scene;
+pub mod ssh_hosts;

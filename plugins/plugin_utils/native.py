@@ -47,15 +47,17 @@ class NativeModule(ActionBase):
         # Whether it would return a secret from the target's environment, only the executable can tell.
         arguments['_tokensmith_async'] = bool(self._task.async_val)
         if self._is_to_be_quick(task_vars):
-            if self._is_local() and not self._connection.become:
-                executable = self._executable(*self._system())
-                if os.access(executable, os.X_OK):
-                    return self._run_directly(executable, arguments, task_vars)
-            elif self._takes_input():
-                try:
+            try:
+                if C.DEFAULT_KEEP_REMOTE_FILES:
+                    raise NotKept('ANSIBLE_KEEP_REMOTE_FILES is set')
+                if self._is_local() and not self._connection.become:
+                    executable = self._executable(*self._system())
+                    if os.access(executable, os.X_OK):
+                        return self._run_directly(executable, arguments, task_vars)
+                elif self._takes_input():
                     return self._run_kept(arguments, task_vars)
-                except NotKept as reason:
-                    display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
+            except NotKept as reason:
+                display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
         return self._run_classically(self._executable(*self._system()), arguments, task_vars)
 
     def _run_directly(self, executable, arguments, task_vars):
@@ -133,7 +135,7 @@ class NativeModule(ActionBase):
         # ansible-core up to 2.18 knows of `su` alone that it needs a terminal.
         loses_input = become and (become.require_tty or not getattr(become, 'pipelining', become.name != 'su'))
         is_usual_shell = getattr(self._connection._shell, 'SHELL_FAMILY', None) == 'sh'
-        return self._connection.has_pipelining and is_usual_shell and not loses_input and not C.DEFAULT_KEEP_REMOTE_FILES
+        return self._connection.has_pipelining and is_usual_shell and not loses_input
 
     def _executable(self, system, machine):
         """The collection's executable for this system."""

@@ -49,12 +49,13 @@ class NativeModule(ActionBase):
         if self._is_to_be_quick(task_vars):
             try:
                 if C.DEFAULT_KEEP_REMOTE_FILES:
-                    raise NotKept('ANSIBLE_KEEP_REMOTE_FILES is set')
+                    raise NotKept('ANSIBLE_KEEP_REMOTE_FILES wants the file of the arguments')
                 if self._is_local() and not self._connection.become:
                     executable = self._executable(*self._system())
                     if os.access(executable, os.X_OK):
                         return self._run_directly(executable, arguments, task_vars)
-                elif self._takes_input():
+                else:
+                    self._insist_on_input()
                     return self._run_kept(arguments, task_vars)
             except NotKept as reason:
                 display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
@@ -80,19 +81,21 @@ class NativeModule(ActionBase):
         for has_been_put in (False, True):
             answer = self._command(command, to_bytes(json.dumps(arguments)))
             word, about, output = kept.said(answer['stdout'])
-            if word == 'run' and output:
+            if word == 'run' and output.startswith(kept.BEGUN):
                 return result_in(output) or without_result(answer['rc'], answer['stderr'])
             if word == 'unsupported':
                 self._executable(*about.split())
-            if word not in ('run', 'absent') or has_been_put:
+            if word in ('run', 'absent') and has_been_put:
+                raise NotKept(f'a copy that was put there a moment ago cannot be run: {answer["stderr"].strip()}')
+            if word not in ('run', 'absent'):
                 raise NotKept(about or answer['stderr'].strip() or 'the target has no shell of the usual kind')
-            # Without a byte of output a damaged copy has not begun anything.
+            # What printed nothing, or something else, is damaged and has not begun anything.
             self._put(*about.split(' ', 1))
 
-    def _put(self, digest, folder):
-        machine = next(machine for machine, known in kept.digests().items() if known == digest)
+    def _put(self, name, folder):
+        machine = next(machine for machine, known in kept.names().items() if known == name)
         with open(self._executable('Linux', machine), 'rb') as executable:
-            answer = self._command(kept.put(folder, digest), executable.read())
+            answer = self._command(kept.put(folder, name), executable.read())
         word, about, _output = kept.said(answer['stdout'])
         if word != 'placed':
             raise NotKept(about or answer['stderr'].strip())
@@ -121,7 +124,8 @@ class NativeModule(ActionBase):
         if 'module_stdout' not in result:
             return result
         # There was no result. Ansible would show all that was printed, in which there might be a secret.
-        return without_result(result.get('rc'), result.get('module_stderr') or result['module_stdout'])
+        # With a terminal, all that is said comes by standard output.
+        return without_result(result.get('rc'), result['module_stdout'].strip() or result.get('module_stderr', ''))
 
     def _is_to_be_quick(self, task_vars):
         path = self._templar.template(task_vars.get('tokensmith_path', 'auto'))
@@ -129,13 +133,16 @@ class NativeModule(ActionBase):
             raise Refusal(f"The variable tokensmith_path is {path!r}, and may be 'auto' or 'classic'.")
         return path == 'auto' and not self._task.async_val
 
-    def _takes_input(self):
-        """Whether a command on the target can be given its arguments on standard input."""
+    def _insist_on_input(self):
+        """A command on the target is to be given its arguments on standard input."""
         become = self._connection.become
         # ansible-core up to 2.18 knows of `su` alone that it needs a terminal.
-        loses_input = become and (become.require_tty or not getattr(become, 'pipelining', become.name != 'su'))
-        is_usual_shell = getattr(self._connection._shell, 'SHELL_FAMILY', None) == 'sh'
-        return self._connection.has_pipelining and is_usual_shell and not loses_input
+        if become and (become.require_tty or not getattr(become, 'pipelining', become.name != 'su')):
+            raise NotKept(f'become_method {become.name} hands no input on')
+        if not self._connection.has_pipelining:
+            raise NotKept(f'connections of the kind {self._connection.transport} take no input')
+        if getattr(self._connection._shell, 'SHELL_FAMILY', None) != 'sh':
+            raise NotKept('the target has no shell of the usual kind')
 
     def _executable(self, system, machine):
         """The collection's executable for this system."""
@@ -204,6 +211,8 @@ def without_result(status, printed):
     # With these it never ran, so what was printed is the shell's.
     if status in (126, 127):
         message = f'The executable could not be run: {printed.strip()}'
+        if 'denied' in printed:
+            message += ' (If its file system is mounted noexec, name another folder of the target in ansible_remote_tmp.)'
     return {'failed': True, 'msg': message}
 
 

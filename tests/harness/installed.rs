@@ -15,6 +15,7 @@ use crate::hub::HubScene;
 use crate::quay::QuayScene;
 use crate::rhacs::RhacsScene;
 use crate::scene::{Scene, read};
+use crate::ssh_hosts::SshHost;
 
 /// What a play is about: the options that all its tasks have, and its secrets.
 pub trait World {
@@ -118,12 +119,32 @@ impl Installed {
         words: &[&str],
         environment: &[(&str, &str)],
     ) -> (Played, Value) {
+        self.play_by(self.command("ansible-playbook"), hosts, world, tasks, words, environment)
+    }
+
+    /// The same, with the controller itself on a host.
+    pub fn play_inside(&self, host: &SshHost, hosts: &Value, world: &impl World, tasks: &str) -> (Played, Value) {
+        let outside = self.command("ansible-playbook");
+        let mut command = host.inside("env");
+        command.arg("-C").arg(self.folder.path()).arg(outside.get_program());
+        command.envs(outside.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.play_by(command, hosts, world, tasks, &["-vv"], &[])
+    }
+
+    fn play_by(
+        &self,
+        mut command: Command,
+        hosts: &Value,
+        world: &impl World,
+        tasks: &str,
+        words: &[&str],
+        environment: &[(&str, &str)],
+    ) -> (Played, Value) {
         self.write(REMOTE_PLAY, &self.path("play.yml"), world, tasks);
         fs::write(self.path("hosts.json"), json!({ "all": { "hosts": hosts } }).to_string())
             .expect("a file can be written");
         let mut all = vec!["--inventory", "hosts.json", "play.yml"];
         all.extend(words);
-        let mut command = self.command("ansible-playbook");
         // Where hosts have them.
         command.env_remove("ANSIBLE_REMOTE_TEMP").env_remove("ANSIBLE_ASYNC_DIR");
         let played = self.run(&mut command, &all, environment);
@@ -149,6 +170,11 @@ impl Installed {
         collect(&data.join("artifacts"), &mut files);
         files.push(("standard output".to_owned(), String::from_utf8_lossy(&output.stdout).into_owned()));
         (self.kept(), files)
+    }
+
+    /// The folder of the collection.
+    pub fn collection(&self) -> PathBuf {
+        self.path("collections/ansible_collections/tokensmith/redhat")
     }
 
     /// What the last play printed.

@@ -391,7 +391,7 @@ impl Seen<'_> {
         let files = folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
         let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
         let names = names.map(|name| name.trim_end_matches(&format!("_{}", std::env::consts::ARCH)).to_owned());
-        let says = "The executable is sent with the task: ANSIBLE_KEEP_REMOTE_FILES is set";
+        let says = "The executable is sent with the task: ANSIBLE_KEEP_REMOTE_FILES wants the file";
         (names.collect(), self.printed_of_keeping.contains(says))
     }
 

@@ -48,7 +48,7 @@ fn leftovers_and_strangers_stay_out() {
             "plugins/action",
             "plugins/action/alpha_token.py",
             "plugins/bin",
-            "plugins/bin/SHA256SUMS",
+            "plugins/bin/names.json",
             "plugins/bin/tokensmith_x86_64",
             "plugins/modules",
             "plugins/modules/alpha_token.py",

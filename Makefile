@@ -15,6 +15,9 @@ test: ## everything: check, Rust, playbooks, real servers (REAL=1: a real server
 matrix: ## all that Ansible can say around a task, on every ansible-core, by every way (MATRIX_DOCS=1: the table goes into docs/matrix.md)
 	@scripts/test.sh -p tokensmith-tests --test matrix
 
+paths: ## the whole suite of playbooks by each way to run an executable
+	@scripts/paths.sh
+
 bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: the table goes into the README)
 	@scripts/bench.sh
 

@@ -1,4 +1,4 @@
-# What each target does is in scripts/. ARCHES: the architectures to build for; this machine's own unless said otherwise.
+# What each target does is in scripts/. ARCHES: the architectures to build for; where one is enough, this machine's own unless said otherwise.
 .DEFAULT_GOAL := help
 .PHONY: help demo test matrix paths bench check build dist clean
 export ARCHES REAL BENCH_README MATRIX_DOCS
@@ -24,10 +24,10 @@ bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: 
 check: ## format, lints, documentation
 	@scripts/check.sh
 
-build: ## the collection's tarball in dist/
+build: ## the collection's tarball in dist/, with static executables for x86_64 and aarch64
 	@scripts/build.sh
 
-dist: ## the same for others: static executables only, and checksums
+dist: ## the same for others, with its checksum: refused unless both executables are static
 	@scripts/dist.sh
 
 clean: ## what was built here; toolchains and venvs stay in the cache

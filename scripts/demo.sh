@@ -6,7 +6,7 @@ main() {
   cd "$ROOT"
   local tarball venv
   say "building the collection (minutes on the first run, seconds afterwards)"
-  tarball=$(scripts/build.sh)
+  tarball=$(ARCHES=${ARCHES:-$(uname -m)} scripts/build.sh)
   venv=$(scripts/python.sh ansible)
   cargo build --quiet --locked -p tokensmith-sandbox
 

@@ -4,6 +4,8 @@ use hyper::body::Bytes;
 use hyper::{HeaderMap, Method};
 use serde_json::Value;
 
+use crate::controller::Credential;
+
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -12,6 +14,8 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) encrypted: bool,
+    /// The credential to be changed, as it was when the request began.
+    pub(crate) row_read: Option<Credential>,
 }
 
 impl Request {

@@ -204,6 +204,22 @@ impl Fault {
         Duration::from_millis(self.delay_milliseconds)
     }
 
+    /// Whether the system does what was asked.
+    pub(crate) fn acts(&self) -> bool {
+        let acts = matches!(
+            self.kind,
+            Kind::LostAnswer
+                | Kind::Delay
+                | Kind::Interference
+                | Kind::TruncatedJson
+                | Kind::CutBody
+                | Kind::Replace { .. }
+                | Kind::WithoutRefreshToken
+                | Kind::ExpiresIn { .. }
+        );
+        acts || self.act
+    }
+
     /// What becomes of the request.
     pub(crate) fn apply(&self, system: &dyn System, request: &Request) -> Outcome {
         let act = || system.answer(request);

@@ -35,6 +35,15 @@
 //! sandbox.faults().add(Fault::lost_answer().method("POST").path(hub.token_path()).times(1));
 //! // … run what is to be tested against hub.url() with hub.password("build") …
 //! assert!(!hub.token_works(&token));
+//!
+//! let controller = sandbox.controller();
+//! let inputs = serde_json::json!({ "url": hub.url(), "token": token });
+//! let id = controller.add_credential("hub", "Default", "galaxy_api_token", inputs)?;
+//! let hold = controller.hold_patch(id);
+//! // … start what is to be tested against controller.url(), or against the gateway at /api/controller/v2/ …
+//! assert!(hold.is_reached());
+//! hold.release();
+//! assert!(controller.history(id).iter().all(|version| version.inputs["url"] == hub.url()));
 //! # Ok(()) }
 //! ```
 //!
@@ -67,6 +76,7 @@ pub mod central;
 mod certificates;
 mod clock;
 mod control;
+pub mod controller;
 mod exchange;
 mod faults;
 pub mod hub;
@@ -121,13 +131,11 @@ impl Sandbox {
             Central::new(shared.clock.clone(), ports.tls_address, ports.plain_address).map_err(StartError::Key)?;
         doors.extend(ports.lead_to(Arc::new(central.clone()), &certificates));
         let ports = Ports::open(0)?;
-        let gateway =
-            Platform::new(platform::Release::Dab2026_6_2, shared.clock.clone(), ports.tls_address, ports.plain_address);
-        doors.extend(ports.lead_to(Arc::new(gateway.clone()), &certificates));
-        let ports = Ports::open(0)?;
-        let controller =
-            Platform::new(platform::Release::Awx24_6_1, shared.clock.clone(), ports.tls_address, ports.plain_address);
+        let controller = Platform::controller(shared.clock.clone(), ports.tls_address, ports.plain_address);
         doors.extend(ports.lead_to(Arc::new(controller.clone()), &certificates));
+        let ports = Ports::open(0)?;
+        let gateway = Platform::gateway(&controller, shared.clock.clone(), ports.tls_address, ports.plain_address);
+        doors.extend(ports.lead_to(Arc::new(gateway.clone()), &certificates));
         let ports = Ports::open(0)?;
         let hub = Hub::new(ports.tls_address, ports.plain_address);
         doors.extend(ports.lead_to(Arc::new(hub.clone()), &certificates));
@@ -163,7 +171,7 @@ impl Sandbox {
         &self.central
     }
 
-    /// The gateway of Ansible Automation Platform.
+    /// The gateway of Ansible Automation Platform. What is meant for its controller, below `/api/controller/`, it passes on.
     pub fn gateway(&self) -> &Platform {
         &self.gateway
     }
@@ -267,6 +275,10 @@ trait System: Send + Sync {
     }
     /// This answer is on its way to the client, whole.
     fn answered(&self, _answer: &exchange::Answer) {}
+    /// Before a request is answered that will be acted upon: what holds it up between its reading and its writing.
+    fn begin(&self, _request: &mut exchange::Request) -> Option<controller::writers::Pause> {
+        None
+    }
     /// Somebody else does at this moment what the request asked for.
     fn interfere(&self, _request: &exchange::Request) {}
 }

@@ -14,27 +14,29 @@ use serde_json::Value;
 pub use self::flavour::Release;
 pub use self::state::{PROVIDER, Record, State, User};
 
+use self::access::Caller;
 use self::state::{Token, Wanted};
-use crate::System;
 use crate::certificates::Certificate;
 use crate::clock::Clock;
+use crate::controller::writers::Pause;
 use crate::exchange::{Answer, Request};
+use crate::{System, controller};
 
-mod access;
+pub(crate) mod access;
 mod accounts;
-mod answers;
-mod api;
+pub(crate) mod answers;
+pub(crate) mod api;
 mod applications;
 mod columns;
 mod control;
-mod fields;
-mod filters;
+pub(crate) mod fields;
+pub(crate) mod filters;
 mod flavour;
-mod list;
+pub(crate) mod list;
 mod oauth;
-mod rows;
-mod state;
-mod time;
+pub(crate) mod rows;
+pub(crate) mod state;
+pub(crate) mod time;
 mod tokens;
 
 /// The stand-in of a gateway or a controller. Its users are `admin`, `alice`, `bob`, `auditor` and the external `erin`.
@@ -49,6 +51,8 @@ struct Inner {
     address: SocketAddr,
     plain_address: SocketAddr,
     state: Mutex<State>,
+    /// What a gateway passes requests on to.
+    controller: Option<Platform>,
 }
 
 /// A token that was just made.
@@ -63,9 +67,23 @@ pub struct Issued {
 }
 
 impl Platform {
-    pub(crate) fn new(release: Release, clock: Clock, address: SocketAddr, plain_address: SocketAddr) -> Self {
+    pub(crate) fn controller(clock: Clock, address: SocketAddr, plain_address: SocketAddr) -> Self {
+        Self::new(Release::Awx24_6_1, None, clock, address, plain_address)
+    }
+
+    pub(crate) fn gateway(controller: &Self, clock: Clock, address: SocketAddr, plain_address: SocketAddr) -> Self {
+        Self::new(Release::Dab2026_6_2, Some(controller.clone()), clock, address, plain_address)
+    }
+
+    fn new(
+        release: Release,
+        controller: Option<Self>,
+        clock: Clock,
+        address: SocketAddr,
+        plain_address: SocketAddr,
+    ) -> Self {
         let state = Mutex::new(State::new(release, clock.milliseconds()));
-        Self { inner: Arc::new(Inner { clock, address, plain_address, state }) }
+        Self { inner: Arc::new(Inner { clock, address, plain_address, state, controller }) }
     }
 
     /// `https://127.0.0.1:PORT`.
@@ -182,11 +200,23 @@ impl Platform {
         })
     }
 
+    /// The controller that a request to this path is meant for, if this is a gateway.
+    fn behind(&self, path: &str) -> Option<&Self> {
+        self.inner.controller.as_ref().filter(|_| path.starts_with("/api/controller/"))
+    }
+
+    /// The gateway says who calls; the controller knows its users under the same names.
+    fn passed_on(&self, controller: &Self, request: &Request, path: &str) -> Answer {
+        let now = self.now();
+        let caller = Caller::of(&mut self.state(), request, now);
+        controller.change(|state| api::answer_to(state, request, path, now, |state| Ok(caller?.known_to(state))))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.inner.clock.milliseconds()
     }
 }
@@ -194,9 +224,21 @@ impl Platform {
 impl System for Platform {
     fn answer(&self, request: &Request) -> Answer {
         match percent_decode_str(&request.path).decode_utf8() {
-            Ok(path) => api::answer(&mut self.state(), request, &path, self.now()),
+            Ok(path) => match self.behind(&path) {
+                Some(controller) => self.passed_on(controller, request, &path),
+                None => api::answer(&mut self.state(), request, &path, self.now()),
+            },
             Err(_) => answers::no_such_page(),
         }
+    }
+
+    fn begin(&self, request: &mut Request) -> Option<Pause> {
+        let system = self.behind(&request.path).unwrap_or(self);
+        let now = self.now();
+        system.change(|state| {
+            let credential = api::credential_meant(state.release, &request.path)?;
+            controller::begin(state, request, credential, now)
+        })
     }
 
     fn control(&self, action: &str, arguments: &Value) -> Option<Answer> {

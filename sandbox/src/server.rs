@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::certificates::Acceptors;
 use crate::exchange::{Answer, Request};
-use crate::faults::Outcome;
+use crate::faults::{Fault, Outcome};
 use crate::{Shared, System, control};
 
 /// A port and the system behind it.
@@ -106,12 +106,18 @@ impl Service {
     }
 
     async fn respond(self, request: hyper::Request<Incoming>) -> Result<Response<AnswerBody>, Cut> {
-        let request = self.read(request).await?;
+        let mut request = self.read(request).await?;
         if let Some(action) = request.path.strip_prefix(control::PREFIX) {
             return Ok(whole(control::answer(&self.shared, &self.systems, action, &request)));
         }
         let number = self.shared.records.add(&request);
-        let outcome = match self.shared.faults.take(&request) {
+        let fault = self.shared.faults.take(&request);
+        if fault.as_ref().is_none_or(Fault::acts)
+            && let Some(pause) = self.system.begin(&mut request)
+        {
+            pause.over().await;
+        }
+        let outcome = match fault {
             None => Outcome::Answer(self.system.answer(&request)),
             Some(fault) => {
                 let outcome = fault.apply(self.system.as_ref(), &request);
@@ -154,6 +160,7 @@ impl Service {
             headers: head.headers,
             body,
             encrypted: self.encrypted,
+            row_read: None,
         })
     }
 }

@@ -40,6 +40,9 @@ pub enum Kind {
     Ordinary,
     /// No Python that could be run.
     WithoutPython,
+    /// A processor of the kind aarch64: `uname` says so, or what stands in the user's `~/.uname`, and each executable of that
+    /// kind that was run, by QEMU, is a line in `~/.emulated`. No Python either.
+    Aarch64,
 }
 
 impl SshHost {
@@ -122,9 +125,9 @@ impl SshHost {
     fn try_start(kind: Kind) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let folder = std::env::temp_dir().join(format!("tokensmith-host-{}-{}", address.port(), std::process::id()));
-        let mut command = Command::new("bash");
+        let mut command = if kind == Kind::Aarch64 { on_aarch64("bash") } else { Command::new("bash") };
         command.arg(SCRIPT).arg("run").arg(&folder).arg(address.port().to_string());
-        if kind == Kind::WithoutPython {
+        if kind != Kind::Ordinary {
             command.arg("without-python");
         }
         let mut process =
@@ -145,6 +148,13 @@ impl Drop for SshHost {
             let _ = self.process.wait();
         }
     }
+}
+
+/// A command on what is a machine with such a processor, for it and all below it. It needs root, QEMU and Linux 6.7.
+pub fn on_aarch64(program: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args([MACHINE, program]);
+    command
 }
 
 fn can_be_had() -> Result<bool> {
@@ -173,6 +183,7 @@ fn wait_until_ready(process: &mut Child, address: SocketAddr) -> Result<()> {
 }
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/ssh-hosts.sh");
+const MACHINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/architectures/machine.sh");
 const LONGEST_START: Duration = Duration::from_secs(60);
 const HOW: &str =
     "TOKENSMITH_SSH_HOSTS is not set; `scripts/ssh-hosts.sh` says whether they can be had, and what to set it to.";

@@ -58,6 +58,16 @@ impl Caller {
         }
     }
 
+    /// The same caller behind a gateway, where an unknown one is made known.
+    pub(crate) fn known_to(self, state: &mut State) -> Self {
+        let is_known = state.user_named(&self.user.username).is_some();
+        let user = state.user_or_new(&self.user.username);
+        if !is_known {
+            (user.is_superuser, user.is_auditor) = (self.user.is_superuser, self.user.is_auditor);
+        }
+        Self { user: user.clone(), ..self }
+    }
+
     /// The scope `read` is for looking only, and `write` for everything.
     pub(crate) fn check_scope(&self, method: &Method) -> Result<(), Answer> {
         let Some(token) = &self.token else { return Ok(()) };

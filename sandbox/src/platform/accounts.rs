@@ -21,6 +21,10 @@ pub(crate) fn open_page(release: Release, endpoint: &Endpoint, base: &str) -> Op
         Endpoint::Root if release.is_controller() => json!({
             "ping": link("ping"), "config": link("config"), "me": link("me"), "organizations": link("organizations"),
             "users": link("users"), "applications": link("applications"), "tokens": link("tokens"),
+            "credential_types": link("credential_types"), "credentials": link("credentials"),
+            "job_templates": link("job_templates"), "jobs": link("jobs"), "unified_jobs": link("unified_jobs"),
+            "execution_environments": link("execution_environments"), "projects": link("projects"),
+            "inventories": link("inventories"), "hosts": link("hosts"), "schedules": link("schedules"),
         }),
         Endpoint::Root => json!({
             "applications": link("applications"), "me": link("me"), "organizations": link("organizations"),

@@ -8,6 +8,7 @@ use super::answers::{self, detail, with_product};
 use super::flavour::Release;
 use super::state::State;
 use super::{accounts, applications, oauth, tokens};
+use crate::controller;
 use crate::exchange::{Answer, Request};
 
 /// A request to the API. `base` is the beginning of the path, `now` in milliseconds.
@@ -20,6 +21,17 @@ pub(crate) struct Call<'r> {
 
 /// `path` is decoded, `now` in milliseconds.
 pub(crate) fn answer(state: &mut State, request: &Request, path: &str, now: i64) -> Answer {
+    answer_to(state, request, path, now, |state| Caller::of(state, request, now))
+}
+
+/// The same to a caller that somebody else may know.
+pub(crate) fn answer_to(
+    state: &mut State,
+    request: &Request,
+    path: &str,
+    now: i64,
+    caller: impl FnOnce(&mut State) -> Result<Caller, Answer>,
+) -> Answer {
     let release = state.release;
     if let Some(rest) = path.strip_prefix(release.oauth_base()) {
         return oauth::answer(state, request, rest, now);
@@ -35,7 +47,7 @@ pub(crate) fn answer(state: &mut State, request: &Request, path: &str, now: i64)
         let answer = if is_read { answer } else { answers::method_not_allowed(&request.method, &[Method::GET]) };
         return with_product(release, false, answer);
     }
-    match Caller::of(state, request, now) {
+    match caller(state) {
         Err(refusal) => with_product(release, false, refusal),
         Ok(caller) => {
             let call = Call { request, base, path, now };
@@ -49,6 +61,14 @@ pub(crate) fn answer(state: &mut State, request: &Request, path: &str, now: i64)
 pub(crate) fn token_meant(release: Release, path: &str) -> Option<i64> {
     match find(release, path)?.1 {
         Endpoint::Token(id) => id,
+        _ => None,
+    }
+}
+
+/// The id of the credential that a request is about.
+pub(crate) fn credential_meant(release: Release, path: &str) -> Option<i64> {
+    match find(release, path)?.1 {
+        Endpoint::Object(controller::api::Endpoint::Credential(id)) => Some(id),
         _ => None,
     }
 }
@@ -76,6 +96,8 @@ pub(crate) enum Endpoint {
     ApplicationTokens(Option<i64>),
     Tokens,
     Token(Option<i64>),
+    /// What only a controller has.
+    Object(controller::api::Endpoint),
 }
 
 /// Which of a user's tokens.
@@ -91,6 +113,10 @@ impl Endpoint {
         let segments: Vec<_> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
         let id = |text: &str| text.parse::<i64>().ok().filter(|id| *id >= 0);
         let controller = release.is_controller();
+        if let Some(endpoint) = controller::api::Endpoint::find(&segments).filter(|_| controller && path.ends_with('/'))
+        {
+            return Some(Self::Object(endpoint));
+        }
         let endpoint = match segments.as_slice() {
             [""] => return Some(Self::Root),
             _ if !path.ends_with('/') => return None,
@@ -136,6 +162,7 @@ impl Endpoint {
                 &[Method::GET, Method::POST]
             }
             Self::Settings => &[Method::GET, Method::PATCH],
+            Self::Object(endpoint) => endpoint.methods(),
             _ => &[Method::GET],
         }
     }
@@ -234,6 +261,7 @@ fn respond(state: &mut State, call: &Call<'_>, caller: &Caller, endpoint: &Endpo
         Endpoint::UserTokens(_, view) => tokens::create(state, call, caller, None, *view == View::Authorized),
         Endpoint::Organizations => accounts::organizations(state, call, caller),
         Endpoint::Organization(_) => accounts::organization(state, call, caller, id),
+        Endpoint::Object(endpoint) => endpoint.respond(state, call, caller),
         Endpoint::Applications if is_read => applications::list(state, call, caller),
         Endpoint::Applications => applications::create(state, call, caller),
         Endpoint::Application(_) => match method {

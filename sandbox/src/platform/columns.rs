@@ -1,6 +1,6 @@
 //! What each list can be filtered and ordered by.
 
-use super::filters::{Cell, Column, Kind, Listed};
+use super::filters::{Cell, Column, Kind, Listed, contains};
 use super::state::{Application, Organization, Token, User};
 
 impl Listed for Token {
@@ -101,8 +101,4 @@ impl Listed for Organization {
     fn is_found(row: &Self, words: &str) -> bool {
         contains(&row.name, words)
     }
-}
-
-fn contains(text: &str, words: &str) -> bool {
-    text.to_lowercase().contains(&words.to_lowercase())
 }

@@ -13,6 +13,8 @@
 //! | `P/user` | `user` and what to change: `is_active`, `is_superuser`, `is_auditor`, `password` |
 //! | `P/state` | what to change: `release` (`"2025.5.8"`, `"2026.3.19"`, `"2026.6.2"`), `basic_auth`, `external_users`, `token_life`, `refresh_life`, `date_skew`, `latency_milliseconds`, `certificate` (`good`, `expired`, `foreign`) |
 //!
+//! What else there is of a controller stands in `controller/control.rs`.
+//!
 //! A token, an organization or a user to change that is not there is 404; any other user that is not there is made.
 
 use std::time::Duration;
@@ -26,6 +28,7 @@ use super::state::{State, User};
 use super::tokens;
 use crate::certificates::Certificate;
 use crate::control::{with, with_answer};
+use crate::controller;
 use crate::exchange::Answer;
 
 /// `None`: there is no such action, or it is meant for another system.
@@ -54,6 +57,7 @@ pub(crate) fn answer(platform: &Platform, action: &str, arguments: &Value) -> Op
             }))
         }),
         "state" => with(arguments, |change: StateChange| platform.change(|state| change.apply(state))),
+        _ if product == "controller" => return controller::control(platform, action, arguments),
         _ => return None,
     })
 }

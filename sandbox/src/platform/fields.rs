@@ -28,6 +28,26 @@ pub(crate) fn required_text(fields: &Map<String, Value>, name: &str) -> Result<S
     }
 }
 
+/// The name of one of the controller's objects; what is changed may go without.
+pub(crate) fn name(fields: &Map<String, Value>, is_required: bool) -> Result<Option<String>, String> {
+    let name = if is_required { Some(required_text(fields, "name")?) } else { text(fields, "name")? };
+    match name {
+        Some(name) if name.is_empty() => Err(BLANK.to_owned()),
+        Some(name) if name.chars().count() > LONGEST_NAME => {
+            Err(format!("Ensure this field has no more than {LONGEST_NAME} characters."))
+        }
+        name => Ok(name),
+    }
+}
+
+/// The description of one of them; null is none.
+pub(crate) fn description(fields: &Map<String, Value>) -> Result<Option<String>, String> {
+    match fields.get("description") {
+        Some(Value::Null) => Ok(Some(String::new())),
+        _ => text(fields, "description"),
+    }
+}
+
 /// One of these.
 pub(crate) fn choice(fields: &Map<String, Value>, name: &str, choices: &[&str]) -> Result<String, String> {
     let shown = match fields.get(name) {
@@ -76,6 +96,7 @@ pub(crate) fn required_key(
     }
 }
 
+const LONGEST_NAME: usize = 512;
 pub(crate) const BLANK: &str = "This field may not be blank.";
 pub(crate) const NULL: &str = "This field may not be null.";
 pub(crate) const REQUIRED: &str = "This field is required.";

@@ -42,6 +42,8 @@ pub(crate) enum Cell {
     Text(String),
     Time(i64),
     Flag(bool),
+    /// One of these is enough.
+    Many(Vec<Cell>),
 }
 
 impl Cell {
@@ -53,6 +55,10 @@ impl Cell {
         number.map_or(Self::Null, Self::Number)
     }
 
+    pub(crate) fn keys(keys: &[i64]) -> Self {
+        Self::Many(keys.iter().copied().map(Self::Number).collect())
+    }
+
     fn written(&self) -> String {
         match self {
             Self::Null => String::new(),
@@ -60,6 +66,7 @@ impl Cell {
             Self::Text(text) => text.clone(),
             Self::Time(time) => time::text(*time),
             Self::Flag(flag) => flag.to_string(),
+            Self::Many(cells) => cells.iter().map(Self::written).collect::<Vec<_>>().join(","),
         }
     }
 }
@@ -90,6 +97,10 @@ pub(crate) fn sort<T: Listed>(state: &State, rows: &mut [&T], order: &str) -> Re
         });
     }
     Ok(())
+}
+
+pub(crate) fn contains(text: &str, words: &str) -> bool {
+    text.to_lowercase().contains(&words.to_lowercase())
 }
 
 struct Filter<T: 'static> {
@@ -130,18 +141,27 @@ impl<T: Listed> Filter<T> {
     }
 
     fn passes(&self, state: &State, row: &T) -> bool {
-        let cell = (self.column.cell)(state, row);
-        let is_match = match &self.operand {
-            Operand::IsNull(wanted) => (cell == Cell::Null) == *wanted,
-            Operand::Exact(wanted) => cell == *wanted,
-            _ if cell == Cell::Null => false,
-            Operand::AnyOf(wanted) => wanted.contains(&cell),
-            Operand::Matches(pattern) => pattern.is_match(&cell.written()),
-            Operand::Compares(test, wanted) => test(&cell, wanted),
-            Operand::Reads { test, text, any_case: true } => test(&cell.written().to_lowercase(), &text.to_lowercase()),
-            Operand::Reads { test, text, any_case: false } => test(&cell.written(), text),
+        let is_match = match (self.column.cell)(state, row) {
+            Cell::Many(cells) if cells.is_empty() => self.operand.takes(&Cell::Null),
+            Cell::Many(cells) => cells.iter().any(|cell| self.operand.takes(cell)),
+            cell => self.operand.takes(&cell),
         };
         is_match != self.is_negated
+    }
+}
+
+impl Operand {
+    fn takes(&self, cell: &Cell) -> bool {
+        match self {
+            Self::IsNull(wanted) => (*cell == Cell::Null) == *wanted,
+            Self::Exact(wanted) => cell == wanted,
+            _ if *cell == Cell::Null => false,
+            Self::AnyOf(wanted) => wanted.contains(cell),
+            Self::Matches(pattern) => pattern.is_match(&cell.written()),
+            Self::Compares(test, wanted) => test(cell, wanted),
+            Self::Reads { test, text, any_case: true } => test(&cell.written().to_lowercase(), &text.to_lowercase()),
+            Self::Reads { test, text, any_case: false } => test(&cell.written(), text),
+        }
     }
 }
 

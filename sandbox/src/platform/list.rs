@@ -16,13 +16,35 @@ pub(crate) fn page<T: Listed>(
     rows: Vec<&T>,
     show: impl Fn(&T) -> Value,
 ) -> Result<Answer, Answer> {
+    page_by(state, call, rows, show, Some("id"))
+}
+
+/// The same of rows that have an order of their own.
+pub(crate) fn page_as_it_is<T: Listed>(
+    state: &State,
+    call: &Call<'_>,
+    rows: Vec<&T>,
+    show: impl Fn(&T) -> Value,
+) -> Result<Answer, Answer> {
+    page_by(state, call, rows, show, None)
+}
+
+fn page_by<T: Listed>(
+    state: &State,
+    call: &Call<'_>,
+    rows: Vec<&T>,
+    show: impl Fn(&T) -> Value,
+    order: Option<&str>,
+) -> Result<Answer, Answer> {
     let query = Query::of(call);
     let mut rows = filters::filtered(state, rows, &query.filters)?;
     if let Some(words) = query.value("search").filter(|_| state.release.is_controller()) {
         rows.retain(|row| T::is_found(row, words));
     }
-    let order = query.value("order_by").or_else(|| query.value("order"));
-    filters::sort(state, &mut rows, order.unwrap_or("id"))?;
+    let order = query.value("order_by").or_else(|| query.value("order")).or(order);
+    if let Some(order) = order {
+        filters::sort(state, &mut rows, order)?;
+    }
 
     let default = state.release.page_size();
     let size = match query.value("page_size").map(str::parse::<i64>) {

@@ -115,6 +115,6 @@ pub(crate) fn organization(call: &Call<'_>, organization: &Organization) -> Valu
     })
 }
 
-fn user_summary(state: &State, id: i64) -> Value {
+pub(crate) fn user_summary(state: &State, id: i64) -> Value {
     json!({ "id": id, "username": state.username(id), "first_name": "", "last_name": "" })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::flavour::Release;
 use super::time;
 use crate::certificates::Certificate;
+use crate::controller::objects::{Object, Objects};
 use crate::random;
 
 /// A token server with all its switches.
@@ -32,6 +33,7 @@ pub struct State {
     pub(crate) applications: Vec<Application>,
     pub(crate) tokens: Vec<Token>,
     pub(crate) refresh_tokens: Vec<RefreshToken>,
+    pub(crate) objects: Objects,
     last_id: i64,
 }
 
@@ -83,7 +85,11 @@ pub struct Record {
 pub(crate) struct Organization {
     pub(crate) id: i64,
     pub(crate) name: String,
+    pub(crate) description: String,
+    /// Where its projects get collections from, in this order.
+    pub(crate) galaxy_credentials: Vec<i64>,
     pub(crate) created: i64,
+    pub(crate) modified: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -143,7 +149,6 @@ pub(crate) struct Wanted {
 impl State {
     /// The world the sandbox begins with: two organizations with an application `ci` each, and `deploy` in the first.
     pub(crate) fn new(release: Release, now: i64) -> Self {
-        let organizations = ["Default", "Engineering"].into_iter().zip(1..);
         let mut state = Self {
             release,
             basic_auth: true,
@@ -154,14 +159,16 @@ impl State {
             latency: Duration::ZERO,
             certificate: Certificate::Good,
             users: users(),
-            organizations: organizations
-                .map(|(name, id)| Organization { id, name: name.to_owned(), created: now })
-                .collect(),
+            organizations: Vec::new(),
             applications: Vec::new(),
             tokens: Vec::new(),
             refresh_tokens: Vec::new(),
+            objects: if release.is_controller() { Objects::new(now) } else { Objects::default() },
             last_id: 0,
         };
+        for name in ["Default", "Engineering"] {
+            state.add_organization(name, now);
+        }
         for (name, organization) in [("ci", 1), ("ci", 2), ("deploy", 1)] {
             state.add_application(name, organization, now);
         }
@@ -192,6 +199,25 @@ impl State {
 
     pub(crate) fn organization(&self, id: i64) -> Option<&Organization> {
         self.organizations.iter().find(|organization| organization.id == id)
+    }
+
+    pub(crate) fn organization_mut(&mut self, id: i64) -> Option<&mut Organization> {
+        self.organizations.iter_mut().find(|organization| organization.id == id)
+    }
+
+    pub(crate) fn add_organization(&mut self, name: &str, now: i64) -> i64 {
+        let id = self.organizations.iter().map(|known| known.id).max().unwrap_or_default() + 1;
+        let (name, description, galaxy_credentials) = (name.to_owned(), String::new(), Vec::new());
+        self.organizations.push(Organization {
+            id,
+            name,
+            description,
+            galaxy_credentials,
+            created: now,
+            modified: now,
+        });
+        self.objects.add_roles(Object::Organization(id));
+        id
     }
 
     pub(crate) fn application(&self, id: i64) -> Option<&Application> {

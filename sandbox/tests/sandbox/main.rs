@@ -15,6 +15,14 @@ mod central_tokens;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod controller_objects;
+#[cfg(test)]
+mod controller_setup;
+#[cfg(test)]
+mod controller_types;
+#[cfg(test)]
+mod controller_writes;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hub;

@@ -9,24 +9,24 @@ use serde_json::{Value, json};
 use tokensmith_sandbox::link::Link;
 use tokensmith_tests::scene::names;
 
-use crate::{CACHE, Stage, Task, digest, is_token};
+use crate::{CACHE, Stage, Task, is_token, name, name_of};
 
 #[test]
 fn a_damaged_executable_is_sent_anew_within_the_task_and_nothing_is_done_twice() {
     let Some(stage) = Stage::new() else { return };
     let mut tasks = vec![Task::token("first")];
-    for (name, damage) in DAMAGES {
+    for (what, damage) in DAMAGES {
         let line = format!(
             "cd {CACHE} && f={} && g=$HOME/good && {{ [ -f $g ] || cp $f $g; }} && chmod 700 $f && {damage}",
-            digest()
+            name()
         );
-        tasks.push(Task::raw(&format!("{name}_is_done"), &line));
-        tasks.push(Task::token(name));
+        tasks.push(Task::raw(&format!("{what}_is_done"), &line));
+        tasks.push(Task::token(what));
     }
     let (kept, printed) = stage.play(&json!({ "host": stage.host.login("ts-plain") }), &tasks, &["-vv"]);
-    for (name, _) in DAMAGES {
-        assert_eq!(kept["host"][format!("{name}_is_done")]["rc"], 0, "{name}: {kept}");
-        assert!(is_token(&kept["host"][name]), "{name}: {}", kept["host"][name]);
+    for (what, _) in DAMAGES {
+        assert_eq!(kept["host"][format!("{what}_is_done")]["rc"], 0, "{what}: {kept}");
+        assert!(is_token(&kept["host"][what]), "{what}: {}", kept["host"][what]);
     }
     assert!(!printed.contains("is sent with the task"), "{printed}");
     // Each damage is done by a command, met by a second, mended by a third, and the fourth runs the task.
@@ -96,20 +96,21 @@ fn a_full_disk_leaves_nothing_and_when_there_is_room_again_the_next_task_works()
         assert!(printed.contains(reason), "{printed}");
     }
     assert!(is_token(&kept["host"]["next"]) && is_token(&kept["host"]["last"]), "{kept} {printed}");
-    assert_eq!(files(&stage.host.home("ts-full", "")), [stage.cache("ts-full").join(digest())]);
+    assert_eq!(files(&stage.host.home("ts-full", "")), [stage.cache("ts-full").join(name())]);
 }
 
 #[test]
 fn what_older_versions_left_is_cleared_away_and_nothing_else() {
     let Some(stage) = Stage::new() else { return };
-    let (old, recent, part, short) = ("0".repeat(64), "1".repeat(64), format!(".{}", "2".repeat(32)), "3".repeat(63));
+    let (old, recent) = (name_of(b"old"), name_of(b"recent"));
+    let (part, short) = (format!(".{}", "2".repeat(32)), "3".repeat(63));
     let script = format!(
         "mkdir -p {CACHE} && cd {CACHE} && mkdir folder && touch {recent} && touch -d '8 days ago' {old} {part} {short} notes folder folder/{old}"
     );
     assert!(stage.host.shell("ts-plain", &format!("cd && {script}")).status.success());
     let (kept, printed) = stage.play(&json!({ "host": stage.host.login("ts-plain") }), &[Task::token("task")], &[]);
     assert!(is_token(&kept["host"]["task"]), "{kept} {printed}");
-    let mut left = [recent, short, digest(), "folder".to_owned(), "notes".to_owned()];
+    let mut left = [recent, short, name(), "folder".to_owned(), "notes".to_owned()];
     left.sort();
     assert_eq!(names(&stage.cache("ts-plain")), left);
     assert_eq!(names(&stage.cache("ts-plain").join("folder")), [old]);

@@ -47,16 +47,18 @@ class NativeModule(ActionBase):
         # Whether it would return a secret from the target's environment, only the executable can tell.
         arguments['_tokensmith_async'] = bool(self._task.async_val)
         if self._is_to_be_quick(task_vars):
-            if self._is_local() and not self._connection.become:
-                executable = self._executable(*self._system())
-                if os.access(executable, os.X_OK):
-                    return self._run_directly(executable, arguments, task_vars)
-            else:
-                try:
+            try:
+                if C.DEFAULT_KEEP_REMOTE_FILES:
+                    raise NotKept('ANSIBLE_KEEP_REMOTE_FILES wants the file of the arguments')
+                if self._is_local() and not self._connection.become:
+                    executable = self._executable(*self._system())
+                    if os.access(executable, os.X_OK):
+                        return self._run_directly(executable, arguments, task_vars)
+                else:
                     self._insist_on_input()
                     return self._run_kept(arguments, task_vars)
-                except NotKept as reason:
-                    display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
+            except NotKept as reason:
+                display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
         return self._run_classically(self._executable(*self._system()), arguments, task_vars)
 
     def _run_directly(self, executable, arguments, task_vars):
@@ -141,8 +143,6 @@ class NativeModule(ActionBase):
             raise NotKept(f'connections of the kind {self._connection.transport} take no input')
         if getattr(self._connection._shell, 'SHELL_FAMILY', None) != 'sh':
             raise NotKept('the target has no shell of the usual kind')
-        if C.DEFAULT_KEEP_REMOTE_FILES:
-            raise NotKept('ANSIBLE_KEEP_REMOTE_FILES wants the file of the arguments')
 
     def _executable(self, system, machine):
         """The collection's executable for this system."""

@@ -38,14 +38,17 @@ fn a_damaged_executable_is_sent_anew_within_the_task_and_nothing_is_done_twice()
 #[test]
 fn a_connection_that_is_cut_while_the_executable_is_sent_leaves_nothing_and_the_next_task_works() {
     let Some(stage) = Stage::new() else { return };
-    let cuts = [("ts-plain", 40_000), ("ts-other", 400_000), ("ts-sudo", 1_200_000)];
+    let cuts = [("ts-plain", 40_000), ("ts-other", 400_000), ("ts-asks", 1_200_000), ("ts-sudo", 800_000)];
     let links: Vec<Link> = cuts.iter().map(|_| Link::to(stage.host.address()).unwrap()).collect();
     let hosts: Value = cuts
         .iter()
         .zip(&links)
         .map(|((user, bytes), link)| {
             link.cut_after(*bytes);
-            ((*user).to_owned(), stage.host.login_through(link, user))
+            let mut login = stage.host.login_through(link, user);
+            // By sudo, for the home of root.
+            login["ansible_become"] = (*user == "ts-sudo").into();
+            ((*user).to_owned(), login)
         })
         .collect();
     let (kept, printed) = stage.play(&hosts, &[Task::token("cut"), Task::token("next")], &["-vv"]);
@@ -53,8 +56,12 @@ fn a_connection_that_is_cut_while_the_executable_is_sent_leaves_nothing_and_the_
         assert_eq!(kept[user]["cut"]["unreachable"], true, "after {bytes}: {kept}");
         assert!(is_token(&kept[user]["next"]), "after {bytes}: {kept} {printed}");
         // The end of a cut upload comes to the host when it comes.
-        eventually(|| names(&stage.cache(user)).len() == 1);
-        stage.assert_kept_in(&stage.cache(user), user);
+        let (cache, user_there) = match user {
+            "ts-sudo" => (stage.host.path("home/root").join(CACHE), "root"),
+            _ => (stage.cache(user), user),
+        };
+        eventually(|| names(&cache).len() == 1);
+        stage.assert_kept_in(&cache, user_there);
         // One looked for it, one was cut, and then all three.
         assert_eq!(stage.host.requests(user), ["command"; 2 + 3], "after {bytes}");
     }

@@ -407,7 +407,7 @@ impl Seen<'_> {
     pub fn results(&self) -> Vec<(String, Value)> {
         let results = self.results["near"].as_object().expect("the play kept its results");
         // How ssh says that nobody is there is its own affair.
-        let others = results.iter().filter(|(name, _)| *name != "unreachable");
+        let others = results.iter().filter(|(name, _)| *name != "unreachable_result");
         others.map(|(name, result)| (name.clone(), self.comparable(result))).collect()
     }
 
@@ -455,9 +455,9 @@ impl Seen<'_> {
         ] {
             secrets.extend(self.file(&self.place(name)));
         }
-        let items = self.near("secrets")["results"].as_array().into_iter().flatten();
+        let items = self.near("secrets_result")["results"].as_array().into_iter().flatten();
         secrets.extend(items.filter_map(|result| result["token"].as_str()).map(str::to_owned));
-        secrets.extend(self.near("module_defaults")["access_token"].as_str().map(str::to_owned));
+        secrets.extend(self.near("module_defaults_result")["access_token"].as_str().map(str::to_owned));
         secrets.into_iter().filter(|secret| secret.len() > 8).collect()
     }
 }

@@ -18,7 +18,7 @@ matrix: ## all that Ansible can say around a task, on every ansible-core, by eve
 paths: ## the whole suite of playbooks by each way to run an executable
 	@scripts/paths.sh
 
-bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: the table goes into the README)
+bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: the tables go into the README and docs)
 	@scripts/bench.sh
 
 check: ## format, lints, documentation

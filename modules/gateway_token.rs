@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::Connection;
 use tokensmith::rotation::{
-    Destination, HandOver, Holding, Naming, Note, Plan, Policy, Reason, Rotate, Rotation, Standing, Subject,
-    System as _, Trace,
+    Destination, HandOver, Holding, Naming, Note, Place as _, Plan, Policy, Reason, Rotate, Rotation, Standing,
+    Subject, System as _, Trace,
 };
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     existing_token_id: Option<u64>,
     renew_before: Span,
     max_age: Option<Span>,
-    overlap: Span,
+    overlap: Option<Span>,
     state: State,
     all_of_description: bool,
 }
@@ -54,7 +54,8 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
         task.refuse_public_secret()?;
     }
     let naming = Naming { name: "oauth_token", token_type: Some("Bearer"), ..Naming::default() };
-    let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    let hand_over = &options.hand_over;
+    let place = hand_over.destination_or_credential(hand_over.dest.as_deref(), naming, &options.connection)?;
     let acts_as_held = place.file().is_some_and(|file| options.access.is_token_in(file.path()));
     if options.state == State::Absent && acts_as_held && place.file().is_some_and(|file| !file.path().exists()) {
         return absence::of_nothing(task, &place, &options.description, &scope).await;
@@ -70,7 +71,7 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     let job = Job { task, options: &options, platform: &platform, place: &place, wanted: &wanted, system };
     match options.state {
         State::Absent => job.delete().await,
-        State::Present | State::Rotated if place.file().is_some() => job.rotate(Others::default()).await,
+        State::Present | State::Rotated if place.lasts() => job.rotate(Others::default()).await,
         State::Present => job.exists().await,
         State::Rotated => job.rotate(job.others().await?).await,
     }
@@ -95,13 +96,13 @@ impl Options {
         if self.existing_token.as_ref().is_some_and(|given| given.secret().is_empty()) {
             bail!("existing_token is empty");
         }
-        let is_named = self.hand_over.dest.is_some()
+        let is_named = self.hand_over.has_place()
             || self.existing_token.is_some()
             || self.existing_token_id.is_some()
             || !self.description.is_empty();
         if !is_named && self.state != State::Rotated {
             bail!(
-                "nothing says which token is meant: give dest, existing_token or a description; or, for a new one each time, say state: rotated"
+                "nothing says which token is meant: give dest, dest_credential, existing_token or a description; or, for a new one each time, say state: rotated"
             );
         }
         Ok(())
@@ -130,7 +131,11 @@ impl Job<'_> {
             subject: &subject,
             check_mode: self.task.check_mode,
         };
-        let mut rotation = rotate.overlap(self.options.overlap.delta()).await?;
+        let rotated = rotate.overlap(self.options.hand_over.overlap(self.options.overlap)).await;
+        for notice in self.place.notices() {
+            self.task.warn(notice);
+        }
+        let mut rotation = rotated?;
         if self.task.check_mode && rotation.issued {
             // Who is not let in creates nothing.
             self.system.me().await?;
@@ -263,23 +268,22 @@ impl Job<'_> {
 
     fn rotated(&self, rotation: Rotation) -> Outcome {
         let is_forecast = self.task.check_mode && rotation.reason != Reason::Valid;
-        let has_file = self.place.file().is_some();
+        let has_place = self.place.lasts();
         let mut returned = self.returned(rotation.reason);
         let mut deleted = rotation.retired;
         deleted.retain(|id| !self.system.is_gone(id));
         returned["created"] = json!(rotation.issued);
         returned["deleted"] = json!(numbers(&deleted));
         returned["still_valid"] = json!(numbers(&rotation.left));
-        if let Some(token) = &rotation.token {
+        if let Some(token) = &rotation.trace {
             returned["id"] = json!(token.id.as_ref().and_then(|id| id.parse::<u64>().ok()));
             returned["expires_at"] = json!(token.expires_at.map(timestamp));
-            returned["fingerprint"] = json!(token.secret.fingerprint());
+            returned["fingerprint"] = json!(token.fingerprint);
         }
-        let after = rotation.token.as_ref().map(Trace::of);
-        let changed = rotation.issued || (has_file && rotation.handed_over) || !deleted.is_empty();
+        let changed = rotation.issued || (has_place && rotation.handed_over) || !deleted.is_empty();
         let mut outcome = Outcome::new(&returned)
             .changed(changed)
-            .diff(&for_diff(rotation.before.as_ref()), &for_diff(after.as_ref()));
+            .diff(&for_diff(rotation.before.as_ref()), &for_diff(rotation.trace.as_ref()));
         let returns = self.options.hand_over.returns_token() && !is_forecast;
         if let Some(token) = rotation.token.filter(|_| returns) {
             outcome = outcome.secret("token", &token.secret);
@@ -327,9 +331,7 @@ fn returned(reason: Reason, place: &Destination, description: &str, scope: &str)
         "still_valid": [],
         "clock_offset": 0,
     });
-    if let Some(file) = place.file() {
-        returned["dest"] = json!(file.path());
-    }
+    place.describe(&mut returned);
     returned
 }
 

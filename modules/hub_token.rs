@@ -17,7 +17,7 @@ use tokensmith::systems::hub::{Credential, Hub};
 use tokensmith::timestamp::timestamp;
 
 use crate::hub::Access;
-use crate::state::State;
+use crate::state::{NO_AGE, State};
 use token::UserToken;
 
 /// The options of `hub_token.yml`.
@@ -60,7 +60,7 @@ impl Options {
         // ansible-galaxy wants the slash at the end.
         let galaxy_server = self.galaxy_server.clone().map(|name| (name, format!("{}/", hub.address())));
         let naming = Naming { name: "hub_token", galaxy_server, ..Naming::default() };
-        self.hand_over.destination(self.hand_over.dest.as_deref(), naming)
+        self.hand_over.destination_or_credential(self.hand_over.dest.as_deref(), naming, &self.connection)
     }
 
     /// As whom the hub is called: without a credential of its own the token in the place is one. `None`: there is none, and none is needed.
@@ -80,12 +80,15 @@ impl Options {
     /// What can be said without asking the hub.
     fn check(&self, task: &Task, credential: &Credential) -> Result<()> {
         let is_token = matches!(credential, Credential::Token(_));
-        if self.state == State::Present && self.hand_over.dest.is_none() && !is_token {
+        if self.state == State::Present && !self.hand_over.has_place() && !is_token {
             bail!(
                 "without a dest nothing shows whether {} has a token that works, and a new one would cut off whoever uses it; name a dest, or say state: \
                  rotated if a new one is meant",
                 self.access.user(credential)
             );
+        }
+        if self.max_age.is_some() && !self.hand_over.has_place() {
+            bail!("{NO_AGE}");
         }
         if self.self_rotation && is_token && self.state != State::Absent && task.result_is_public() {
             bail!(
@@ -119,7 +122,11 @@ impl Job<'_> {
         let subject = Subject { server: hub.address(), object: SUBJECT.to_owned() };
         let rotate =
             Rotate { system: &system, place: *place, policy: &policy, subject: &subject, check_mode: task.check_mode };
-        let rotation = rotate.in_place().await.map_err(|error| self.explained(error))?;
+        let rotated = rotate.in_place().await;
+        for notice in place.notices() {
+            task.warn(notice);
+        }
+        let rotation = rotated.map_err(|error| self.explained(error))?;
         if task.check_mode && rotation.issued {
             system.check_issuing().await?;
         }
@@ -170,23 +177,25 @@ impl Job<'_> {
     }
 
     fn rotated(&self, rotation: Rotation, old_is_dead: Option<Value>) -> Outcome {
-        let has_file = self.place.file().is_some();
+        let has_place = self.place.lasts();
         let is_forecast = self.task.check_mode && rotation.reason != Reason::Valid;
         let mut returned = returned(self.place, rotation.reason);
         returned["generated"] = json!(rotation.issued);
-        returned["rotated_at"] = json!(rotation.token.as_ref().and_then(|token| token.issued_at).map(timestamp));
-        if let Some(token) = &rotation.token {
-            returned["fingerprint"] = json!(token.secret.fingerprint());
+        returned["rotated_at"] = json!(rotation.trace.as_ref().and_then(|token| token.issued_at).map(timestamp));
+        if let Some(token) = &rotation.trace {
+            returned["fingerprint"] = json!(token.fingerprint);
         }
         let old_lives = old_is_dead == Some(json!(false));
         if let Some(old_is_dead) = old_is_dead {
             returned["old_is_dead"] = old_is_dead;
         }
         let is_stranded = rotation.is_stranded();
-        let after = rotation.token.as_ref().map(Trace::of);
-        let after = if is_forecast && rotation.issued { json!("(a new token)") } else { for_diff(after.as_ref()) };
+        let after = match is_forecast && rotation.issued {
+            true => json!("(a new token)"),
+            false => for_diff(rotation.trace.as_ref()),
+        };
         let mut outcome = Outcome::new(&returned)
-            .changed(rotation.issued || (has_file && rotation.handed_over))
+            .changed(rotation.issued || (has_place && rotation.handed_over))
             .diff(&for_diff(rotation.before.as_ref()), &after);
         let is_public = self.task.result_is_public();
         let wanted = (is_stranded && !is_public) || (self.options.hand_over.returns_token() && !is_forecast);
@@ -207,9 +216,7 @@ impl Job<'_> {
 
 fn returned(place: &Destination, reason: Reason) -> Value {
     let mut returned = json!({ "reason": reason, "generated": false, "deleted": false });
-    if let Some(file) = place.file() {
-        returned["dest"] = json!(file.path());
-    }
+    place.describe(&mut returned);
     returned
 }
 

@@ -15,7 +15,7 @@ use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::quay::{Cause, LogIn, Quay, Registry, Server};
 
-use crate::state::State;
+use crate::state::{NO_AGE, State};
 
 use robot::RobotToken;
 use row::Row;
@@ -75,6 +75,14 @@ impl Options {
                  meant, or state: rotated for a new token"
             );
         }
+        if self.max_age.is_some() && !self.hand_over.has_place() {
+            bail!("{NO_AGE}");
+        }
+        if self.hand_over.credential.is_given() && self.robot.is_none() {
+            bail!(
+                "dest_credential takes the token of one robot; name it by robot, and repeat the task for others with a credential each"
+            );
+        }
         if self.concurrency == 0 {
             bail!("concurrency must be at least 1");
         }
@@ -125,7 +133,7 @@ impl Job<'_> {
             max_age: self.options.max_age.map(Span::delta),
         };
         let subject = Subject { server: self.quay.address(), object: target.full_name.clone() };
-        let rotation = Rotate {
+        let rotated = Rotate {
             system: &system,
             place: &target.destination,
             policy: &policy,
@@ -133,8 +141,11 @@ impl Job<'_> {
             check_mode: self.task.check_mode,
         }
         .in_place()
-        .await?;
-        Ok(Row::of(self, target, &system, rotation))
+        .await;
+        for notice in target.destination.notices() {
+            self.task.warn(notice);
+        }
+        Ok(Row::of(self, target, &system, rotated?))
     }
 
     /// The robot is gone, its token is proven dead, and nothing of it is left in the file.
@@ -147,7 +158,7 @@ impl Job<'_> {
             Err(error) => return Err(error.into()),
         };
         if self.task.check_mode {
-            let holds = target.destination.look().await?.token.is_some();
+            let holds = target.destination.look().await?.fingerprint().is_some();
             return Ok(Row::of_deletion(target, robot.is_some(), Ok(holds)));
         }
         if let Some(robot) = &robot {
@@ -172,7 +183,7 @@ impl Job<'_> {
             .destination
             .remove()
             .await
-            .context("the robot is deleted, but its token could not be taken out of the file; run the task again")
+            .context("the robot is deleted, but its token could not be taken out of its place; run the task again")
     }
 
     async fn prove_dead(&self, target: &Target, token: Option<&Secret>) -> Result<()> {

@@ -39,7 +39,7 @@ pub(crate) struct Options {
     roles: Option<Vec<String>>,
     expiration: Expiration,
     renew_before: Span,
-    overlap: Span,
+    overlap: Option<Span>,
     state: State,
     all_of_name: bool,
 }
@@ -58,7 +58,7 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
         false => options.access.connect(task, &options.server, &options.connection)?,
     };
     let naming = Naming { name: "rox_api_token", central: Some(central.endpoint()), ..Naming::default() };
-    let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    let place = options.hand_over.destination_or_credential(dest, naming, &options.connection)?;
     for remark in place.remarks() {
         task.warn(remark);
     }
@@ -117,7 +117,11 @@ impl Job<'_> {
             subject: &subject,
             check_mode: self.task.check_mode,
         };
-        let mut rotation = rotate.overlap(options.overlap.delta()).await?;
+        let rotated = rotate.overlap(options.hand_over.overlap(options.overlap)).await;
+        for notice in place.notices() {
+            self.task.warn(notice);
+        }
+        let mut rotation = rotated?;
         if self.task.check_mode && rotation.issued {
             self.check_generation().await?;
         }
@@ -192,11 +196,11 @@ impl Job<'_> {
         if alive_until.is_some() && !revocations.ids.is_empty() {
             bail!("Central says that the token is revoked, and accepts it all the same; run the task again");
         }
-        revocations.emptied = match self.place.file() {
-            Some(_) if !self.task.check_mode => {
-                self.place.remove().await.context("the token is revoked, but it could not be taken out of the file")?
+        revocations.emptied = match self.place.lasts() && !self.task.check_mode {
+            true => {
+                self.place.remove().await.context("the token is revoked, but it could not be taken out of its place")?
             }
-            _ => holding.token.is_some(),
+            false => holding.fingerprint().is_some(),
         };
         match alive_until {
             None => Ok(()),
@@ -212,7 +216,7 @@ impl Job<'_> {
         if self.has_revoked_itself(holding).await? {
             return Ok(Vec::new());
         }
-        let mut ids = match holding.token.as_ref().and_then(rhacs::id_of) {
+        let mut ids = match holding.token.as_ref().and_then(rhacs::id_of).or_else(|| self.id_of_hidden(holding)) {
             Some(id) => vec![id],
             None => self.one_or_all(self.living().await?)?,
         };
@@ -222,6 +226,12 @@ impl Job<'_> {
         // Whoever ends itself can end no other behind it.
         ids.sort_by_key(|id| self.central.acts_as(id));
         Ok(ids)
+    }
+
+    /// How Central names a token that its place cannot show.
+    fn id_of_hidden(&self, holding: &Holding) -> Option<String> {
+        let note = holding.note.as_ref().filter(|note| note.server == Some(self.subject().server))?;
+        note.id_of(holding.hidden.as_ref()?)
     }
 
     /// Whether Central is called with the very token that is to be revoked, and an earlier run has revoked it. Nothing else can be asked with it then.
@@ -314,22 +324,21 @@ impl Job<'_> {
 
     fn rotated(&self, rotation: Rotation, system: &KeptToken<'_>) -> Outcome {
         let is_forecast = self.task.check_mode && rotation.reason != Reason::Valid;
-        let has_file = self.place.file().is_some();
+        let has_place = self.place.lasts();
         let mut returned = self.returned(rotation.reason);
         returned["generated"] = json!(rotation.issued);
         returned["revoked"] = json!(rotation.retired);
         returned["still_valid"] = json!(rotation.left);
         returned["may_revive_until"] = json!(system.revive_until(&rotation.retired).map(timestamp));
-        if let Some(token) = &rotation.token {
+        if let Some(token) = &rotation.trace {
             returned["id"] = json!(token.id);
             returned["expires_at"] = json!(token.expires_at.map(timestamp));
-            returned["fingerprint"] = json!(token.secret.fingerprint());
+            returned["fingerprint"] = json!(token.fingerprint);
         }
-        let after = rotation.token.as_ref().map(Trace::of);
-        let changed = rotation.issued || (has_file && rotation.handed_over) || !rotation.retired.is_empty();
+        let changed = rotation.issued || (has_place && rotation.handed_over) || !rotation.retired.is_empty();
         let mut outcome = Outcome::new(&returned)
             .changed(changed)
-            .diff(&for_diff(rotation.before.as_ref()), &for_diff(after.as_ref()));
+            .diff(&for_diff(rotation.before.as_ref()), &for_diff(rotation.trace.as_ref()));
         let returns = self.options.hand_over.returns_token() && !is_forecast;
         if let Some(token) = rotation.token.filter(|_| returns) {
             outcome = outcome.secret("token", &token.secret);
@@ -351,9 +360,7 @@ impl Job<'_> {
             "still_valid": [],
             "clock_offset": self.central.clock_offset().num_seconds(),
         });
-        if let Some(file) = self.place.file() {
-            returned["dest"] = json!(file.path());
-        }
+        self.place.describe(&mut returned);
         returned
     }
 

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::{Client, Connection};
-use tokensmith::rotation::{HandOver, Lock, Reason, Reserved};
+use tokensmith::rotation::{HandOver, Lock, Reason};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::sso::{Issued, Realm, Revocation};
 
 use access_token::{Destination, Holding, Wanted};
-use offline_token::{OfflineToken, Store};
+use offline_token::{Held, OfflineToken, Room, Store};
 
 /// The options of `sso_token.yml`.
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     }
     let realm = Realm::new(Client::new(&options.connection)?, &options.token_url)?;
     let destination = Destination::new(&options.hand_over)?;
-    let returns_token = matches!(options.state, State::Present) && options.hand_over.returns_token();
+    let returns_token = matches!(options.state, State::Present) && options.returns_access_token();
     if returns_token || options.offline_token.is_some() {
         task.refuse_public_secret()?;
     }
@@ -63,14 +63,34 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
              itself is removed where it was made"
         ),
         (None, state) => {
-            let store =
-                Store::new(options.offline_token.as_ref(), options.offline_token_file.as_deref(), &destination)?;
+            let store = options.store(&destination)?;
             let job = Job { task, options: &options, realm, destination };
-            match state {
+            let done = match state {
                 State::Present => present(&job, &store).await,
                 State::Absent => absent(&job, &store).await,
+            };
+            for notice in store.notices() {
+                task.warn(notice);
             }
+            done
         }
+    }
+}
+
+impl Options {
+    /// Where the offline token is kept.
+    fn store<'a>(&'a self, destination: &Destination<'_>) -> Result<Store<'a>> {
+        if let Some(given) = &self.offline_token
+            && let Some(place) = self.hand_over.credential_for(&self.connection, given)?
+        {
+            return Ok(Store::Credential { given, place: Box::new(place) });
+        }
+        Store::new(self.offline_token.as_ref(), self.offline_token_file.as_deref(), destination)
+    }
+
+    /// It has no place but `dest`.
+    fn returns_access_token(&self) -> bool {
+        self.hand_over.dest.is_none() || self.hand_over.return_token
     }
 }
 
@@ -84,19 +104,19 @@ struct Job<'a> {
 
 /// A working access token is at hand, and the offline token stays alive.
 async fn present(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
-    let token = job.examine(store.read()?)?.still_living()?;
+    let token = job.examine(store.read().await?)?.still_living()?;
     let holding = job.destination.holding()?;
     let reason = holding.decide(&job.wanted(&token));
     if reason == Reason::Valid {
         return Ok(job.used_on(&holding, reason, &token.client_id, Some((&token, store))));
     }
     if job.task.check_mode {
-        store.check_writable()?;
+        store.check_writable().await?;
         return job.forecast(reason, &token.client_id, Some((&token, store)));
     }
     let (store_lock, destination_lock) = (store.lock().await?, job.destination.lock().await?);
     // While this run waited, another may have done the work; and a run that was killed may have left a newer token.
-    let token = job.examine(store.recover(store_lock.as_ref())?)?.still_living()?;
+    let token = job.examine(store.recover(&store_lock).await?)?.still_living()?;
     let holding = job.destination.holding()?;
     match holding.decide(&job.wanted(&token)) {
         Reason::Valid => Ok(job.used_on(&holding, Reason::Valid, &token.client_id, Some((&token, store)))),
@@ -115,16 +135,16 @@ async fn refresh(
     token: &OfflineToken,
     holding: &Holding,
     reason: Reason,
-    (store_lock, destination_lock): (Option<Lock>, Option<Lock>),
+    (store_lock, destination_lock): (Held, Option<Lock>),
 ) -> Result<Outcome> {
     // What can fail is tried now: the offline token may be used up by the request.
-    let offline_token_file = store.reserve(store_lock.as_ref())?;
+    let room = store.reserve(&store_lock).await?;
     let access_token_file = job.destination.reserve(destination_lock.as_ref())?;
-    let earlier_use = store.note_use(store_lock.as_ref(), token)?;
+    let earlier_use = store.note_use(&store_lock, token).await?;
     let scope = job.options.scope.as_ref().map(|scope| scope.join(" ")).filter(|scope| !scope.is_empty());
     let issued = match job.realm.refresh(&token.client_id, &token.secret, scope.as_deref()).await {
         Ok(issued) => issued,
-        Err(error) => return Err(store.explain(store_lock.as_ref(), token, earlier_use, error)),
+        Err(error) => return Err(store.explain(&store_lock, token, earlier_use, error).await),
     };
     let newest = token.succeeded_by(&issued);
     job.task.learn(&issued.access_token);
@@ -132,11 +152,13 @@ async fn refresh(
 
     let mut done = Done::default();
     let end = async {
-        if let Some(file) = offline_token_file {
-            file.hand_over(newest.secret.reveal().as_bytes())
+        if store.keeps() {
+            store
+                .write_back(room, &store_lock, &newest)
+                .await
                 .context("the newest offline token could not be written back; it is in the result as offline_token and nowhere else, store it")?;
             done.written_back = true;
-            store.note_success(store_lock.as_ref(), &newest)?;
+            store.note_success(&store_lock, &newest)?;
         }
         job.realm.prove(&issued.access_token).await.context("the new access token could not be proven, so it was not handed over")?;
         done.proven = true;
@@ -149,7 +171,7 @@ async fn refresh(
     .await;
 
     job.warn_about(&issued);
-    if !store.is_file() {
+    if !store.keeps() {
         newest.warn_if_it_replaces(token, job.task);
     }
     let mut outcome = job.renewed(holding, &issued, reason, &token.client_id, Some((token, &newest, store)));
@@ -158,7 +180,7 @@ async fn refresh(
     if !done.written_back {
         outcome = outcome.secret("offline_token", &newest.secret);
     }
-    if done.proven && (job.options.hand_over.returns_token() || !done.handed_over) {
+    if done.proven && (job.options.returns_access_token() || !done.handed_over) {
         outcome = outcome.secret("access_token", &issued.access_token);
     }
     Ok(match end {
@@ -213,11 +235,7 @@ async fn service_account(job: &Job<'_>, client_secret: &Secret) -> Result<Outcom
     job.destination.hand_over(file, lock.as_ref(), &issued, &job.realm)?;
     job.warn_about(&issued);
     let outcome = job.renewed(&holding, &issued, reason, client_id, None).changed(job.destination.is_file());
-    Ok(if job.options.hand_over.returns_token() {
-        outcome.secret("access_token", &issued.access_token)
-    } else {
-        outcome
-    })
+    Ok(if job.options.returns_access_token() { outcome.secret("access_token", &issued.access_token) } else { outcome })
 }
 
 /// The session is revoked, which is proven, and nothing of it is left here.
@@ -233,9 +251,9 @@ async fn absent(job: &Job<'_>, store: &Store<'_>) -> Result<Outcome> {
         .changed(true));
     }
     let lock = store.lock().await?;
-    let token = job.examine(store.recover(lock.as_ref())?)?;
+    let token = job.examine(store.recover(&lock).await?)?;
     // The proof may use the token up, so there must be room for its successor.
-    let file = store.reserve(lock.as_ref())?;
+    let file = store.reserve(&lock).await?;
     let revocation = job.realm.revoke(&token.client_id, &token.secret).await?;
     // Revoking answers 200 whatever the token is. Using it is what tells; a dead token cannot be used up.
     match job.realm.refresh(&token.client_id, &token.secret, None).await {
@@ -264,11 +282,14 @@ async fn remove(job: &Job<'_>, store: &Store<'_>, reason: Reason, revoked: bool,
 }
 
 /// The server said that the session was revoked, and then let the token be used: what it answered is the newest token now.
-fn still_alive(job: &Job<'_>, file: Option<Reserved>, token: &OfflineToken, issued: &Issued) -> Outcome {
+fn still_alive(job: &Job<'_>, room: Room, token: &OfflineToken, issued: &Issued) -> Outcome {
     let newest = token.succeeded_by(issued);
     job.task.learn(&issued.access_token);
     job.task.learn(&newest.secret);
-    let written = file.is_some_and(|file| file.hand_over(newest.secret.reveal().as_bytes()).is_ok());
+    let written = match room {
+        Room::File(file) => file.hand_over(newest.secret.reveal().as_bytes()).is_ok(),
+        Room::None => false,
+    };
     let outcome = Outcome::new(&json!({ "reason": Reason::Forced, "refreshed": true, "client_id": token.client_id }))
         .changed(written);
     let said = "the server said that the session was revoked, but its offline token still works; nothing was removed, try again";
@@ -315,7 +336,7 @@ impl Job<'_> {
         offline: Option<(&OfflineToken, &Store<'_>)>,
     ) -> Result<Outcome> {
         self.destination.check_writable()?;
-        let lasting = self.destination.is_file() || offline.is_some_and(|(_, store)| store.is_file());
+        let lasting = self.destination.is_file() || offline.is_some_and(|(_, store)| store.keeps());
         let after = json!({ "access_token": "a new one" });
         let outcome = Outcome::new(&self.returned(reason, client_id, offline)).changed(lasting);
         Ok(outcome.diff(&self.destination.holding()?.for_diff(), &after))
@@ -346,7 +367,8 @@ impl Job<'_> {
         let mut returned = json!({ "reason": reason, "refreshed": false, "client_id": client_id });
         if let Some((token, store)) = offline {
             token.describe(&mut returned);
-            returned["offline_token_kept"] = json!(store.is_file());
+            returned["offline_token_kept"] = json!(store.keeps());
+            store.describe(&mut returned);
         }
         self.destination.describe(&mut returned);
         returned

@@ -13,3 +13,7 @@ pub(crate) enum State {
     /// There is none.
     Absent,
 }
+
+/// Why `max_age` alone is of no use.
+pub(crate) const NO_AGE: &str =
+    "max_age needs dest or dest_credential: how old the token is stands in the note there, as the server does not tell";

@@ -9,6 +9,7 @@
 //! Wherever a run is killed, the place holds a token that works, or the next run of the same task makes it so. What a run leaves for the next one is a
 //! [`Note`] at the place: dates, ids and fingerprints, never a secret.
 
+mod credential;
 mod decision;
 mod destination;
 mod error;
@@ -26,8 +27,9 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub use credential::{ControllerToken, CredentialHandOver, CredentialOptions, CredentialPlace};
 pub use decision::{Decision, Plan, Policy};
-pub use destination::{Destination, HandOver, Naming};
+pub use destination::{Destination, HandOver, Locks, Naming};
 pub use error::RotationError;
 pub use file::{FilePlace, Lock, Reserved};
 pub use format::{Entry, Format, FormatError, GalaxyServer, HandedOver, Login, file_stem};

@@ -4,6 +4,8 @@
 //! call fails. After each, the same task is run again undisturbed: it must put everything right. A system is one file in `kill/`: what there is before the
 //! run, and what must hold after it.
 
+#[path = "kill/credential.rs"]
+mod credential;
 #[path = "kill/exchanged.rs"]
 mod exchanged;
 #[path = "kill/gateway.rs"]

@@ -157,13 +157,13 @@ impl Creation<'_> {
         let Some(token) = found.token.clone() else { return Ok(Done::default()) };
         let reserved = self.place.reserve(lock).await?;
         let token = Token::new(token);
-        self.place.hand_over(lock, reserved, &token, &found.note).await?;
+        self.place.hand_over(lock, reserved, &token, &found.note, async || true).await?;
         Ok(Done { changed: true, token: Some(token.secret), created_at: found.created_at(), ..Done::default() })
     }
 
     /// It is moved, not written again, so that another kill does no harm either.
     async fn recover(&self, lock: &Lock, found: &Found) -> Result<Done> {
-        let (Some(file), Some(held), Some(note)) = (self.place.file(), lock, &found.left_behind) else {
+        let (Some(file), Some(held), Some(note)) = (self.place.file(), lock.file(), &found.left_behind) else {
             return Ok(Done::default());
         };
         file.put_left_behind_in_place(held)?;
@@ -199,7 +199,7 @@ impl Creation<'_> {
         // Only a killed run's successor needs it.
         let _not_needed_by_this_run = self.place.write_note(lock, &announced).await;
         let token = Token::new(secret);
-        let handed_over = self.place.hand_over(lock, reserved, &token, &next).await;
+        let handed_over = self.place.hand_over(lock, reserved, &token, &next, async || true).await;
         let done = Done {
             changed: true,
             created: true,

@@ -14,7 +14,9 @@ use super::{Job, returned};
 #[derive(Default)]
 struct Deletions {
     ids: Vec<u64>,
-    /// The token was taken out of its place.
+    /// A token stands in its place.
+    is_there: bool,
+    /// It was taken out of there.
     emptied: bool,
 }
 
@@ -32,8 +34,11 @@ impl Job<'_> {
         let holding = self.place.look().await?;
         let held = holding.token.clone().or_else(|| Some(self.options.existing_token.as_ref()?.secret()));
         let ids = self.to_be_deleted(held.as_ref(), &holding).await?;
-        let mut deletions = Deletions::default();
+        let mut deletions = Deletions { is_there: holding.fingerprint().is_some(), ..Deletions::default() };
         let end = self.end(ids, held.as_ref(), &mut deletions).await;
+        for notice in self.place.notices() {
+            self.task.warn(notice);
+        }
         let outcome = self.deleted(deletions);
         Ok(match end {
             Ok(()) => outcome,
@@ -46,6 +51,7 @@ impl Job<'_> {
         let mut ids = match (held, self.options.existing_token_id) {
             (Some(held), _) => self.id_of(held, holding.note.as_ref()).await?.into_iter().collect(),
             (None, Some(id)) => vec![id],
+            (None, None) if holding.hidden.is_some() => self.id_of_hidden(holding).await?.into_iter().collect(),
             // Without a description it could be anybody's.
             (None, None) if self.wanted.description.is_empty() => Vec::new(),
             (None, None) => self.one_or_all(&self.system.living().await?)?,
@@ -82,6 +88,15 @@ impl Job<'_> {
             }
         }
         Ok(id)
+    }
+
+    /// How the platform names a token that its place cannot show.
+    async fn id_of_hidden(&self, holding: &Holding) -> Result<Option<u64>> {
+        let server = self.subject().server;
+        let note = holding.note.as_ref().filter(|note| note.server.as_ref() == Some(&server));
+        let (Some(hidden), Some(note)) = (&holding.hidden, note) else { return Ok(None) };
+        let standing = self.system.look_by_note(hidden, note).await?;
+        Ok(standing.id.and_then(|id| id.parse().ok()))
     }
 
     fn one_or_all(&self, rows: &[TokenRow]) -> Result<Vec<u64>> {
@@ -129,12 +144,12 @@ impl Job<'_> {
                 bail!("the platform says that the token is deleted, and accepts it all the same; run the task again");
             }
         }
-        deletions.emptied = match self.place.file() {
-            Some(_) if !self.task.check_mode => {
-                self.place.remove().await.context("the token is deleted, but it could not be taken out of the file")?
+        deletions.emptied = match (self.place.lasts(), self.task.check_mode) {
+            (true, false) => {
+                self.place.remove().await.context("the token is deleted, but it could not be taken out of its place")?
             }
-            Some(_) => held.is_some(),
-            None => false,
+            (true, true) => deletions.is_there,
+            (false, _) => false,
         };
         Ok(())
     }
@@ -151,7 +166,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn deleted(&self, Deletions { ids, emptied }: Deletions) -> Outcome {
+    fn deleted(&self, Deletions { ids, emptied, .. }: Deletions) -> Outcome {
         let mut returned = self.returned(if ids.is_empty() { Reason::Missing } else { Reason::Forced });
         let changed = emptied || !ids.is_empty();
         let before = json!({ "tokens": &ids });

@@ -116,12 +116,14 @@ impl<'a> KeptToken<'a> {
             Err(error) if error.cause() == Some(Cause::NotAllowed) => None,
             row => row?,
         };
-        let is_older =
-            |row: &TokenRow| self.noted_until.get().is_none_or(|until| self.by_our_clock(row.created) <= until);
-        let is_ours = row.as_ref().is_some_and(is_older);
+        let is_ours = row.as_ref().is_some_and(|row| self.is_as_old_as_noted(row));
         let known = if is_ours { &self.ours } else { &self.gone };
         known.borrow_mut().insert(id.to_string());
         Ok(is_ours)
+    }
+
+    fn is_as_old_as_noted(&self, row: &TokenRow) -> bool {
+        self.noted_until.get().is_none_or(|until| self.by_our_clock(row.created) <= until)
     }
 
     /// Finds out which of these are gone.
@@ -291,6 +293,26 @@ impl System for KeptToken<'_> {
             self.own_id.replace(Some(row.id.to_string()));
         }
         Ok(Standing { works: true, ..self.standing_of(&row) })
+    }
+
+    /// The row of its id tells whether it is accepted.
+    async fn look_by_note(&self, held: &str, note: &Note) -> Result<Standing, TokenError> {
+        self.heed(note);
+        self.nameless.replace(None);
+        let Some(id) = note.id_of(held).and_then(|id| id.parse::<u64>().ok()) else {
+            return Ok(Standing { works: true, ..Standing::default() });
+        };
+        let row = match self.platform.token(id).await {
+            Err(error) if error.cause() == Some(Cause::NotAllowed) => {
+                return Ok(Standing { works: true, has_drifted: true, is_anothers: true, ..Standing::default() });
+            }
+            row => row?,
+        };
+        let Some(row) = row.filter(|row| self.is_as_old_as_noted(row)) else {
+            self.gone.borrow_mut().insert(id.to_string());
+            return Ok(Standing::default());
+        };
+        Ok(Standing { works: row.expires > self.platform.clock().now(), ..self.standing_of(&row) })
     }
 
     async fn issue(&self) -> Result<Token, TokenError> {

@@ -79,7 +79,7 @@ impl Job<'_> {
             self.hub.check_credential().await?;
         }
         deletion.deleted = alive.is_some();
-        deletion.emptied = holding.token.is_some();
+        deletion.emptied = holding.fingerprint().is_some();
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Job<'_> {
         }
         let removed = self.place.remove().await;
         deletion.emptied =
-            removed.context("the token is deleted, but it could not be taken out of the file; run the task again")?;
+            removed.context("the token is deleted, but it could not be taken out of its place; run the task again")?;
         Ok(())
     }
 

@@ -102,6 +102,16 @@ impl System for UserToken<'_> {
         }
     }
 
+    /// A hub tells nothing of a token that it is not shown. It killed the noted one if it knows another of this user, or if it did what it was asked for
+    /// when the answer was lost.
+    async fn look_by_note(&self, held: &str, note: &Note) -> Result<Standing, UserTokenError> {
+        let standing = self.look(None, Some(note)).await?;
+        let own_is_refused = self.refused.borrow().is_some();
+        let is_held = self.hub.own_token().is_some_and(|own| own.fingerprint() == held);
+        let works = standing.current.is_none() && note.under_way_since.is_none() && !(own_is_refused && is_held);
+        Ok(Standing { works, ..standing })
+    }
+
     async fn issue(&self) -> Result<Token, UserTokenError> {
         if self.hub.own_token().is_some() {
             self.choose_own_token()?;

@@ -3,7 +3,7 @@
 use anyhow::{Error, anyhow};
 use serde_json::{Value, json};
 use tokensmith::ansible::Outcome;
-use tokensmith::rotation::{Reason, Rotation, Trace};
+use tokensmith::rotation::{Place as _, Reason, Rotation, Trace};
 use tokensmith::secret::Secret;
 use tokensmith::timestamp::timestamp;
 
@@ -44,17 +44,17 @@ impl Failure {
 impl Row {
     /// What a rotation came to, also when it failed half-way.
     pub(super) fn of(job: &Job<'_>, target: &Target, system: &RobotToken<'_>, rotation: Rotation) -> Self {
-        let has_file = target.destination.file().is_some();
+        let has_place = target.destination.lasts();
         let is_forecast = job.task.check_mode && rotation.reason != Reason::Valid;
         let mut returned = described(target, rotation.reason);
         returned["rotated"] = json!(rotation.issued && system.was_regenerated());
         returned["created"] = json!(system.was_created());
         returned["recovered"] = json!(rotation.recovered);
         returned["overtaken"] = json!(rotation.overtaken);
-        if let Some(token) = &rotation.token {
-            returned["fingerprint"] = json!(token.secret.fingerprint());
+        if let Some(token) = &rotation.trace {
+            returned["fingerprint"] = json!(token.fingerprint);
         }
-        returned["rotated_at"] = json!(rotation.token.as_ref().and_then(|token| token.issued_at).map(timestamp));
+        returned["rotated_at"] = json!(rotation.trace.as_ref().and_then(|token| token.issued_at).map(timestamp));
         if rotation.overtaken {
             job.task.warn(format!(
                 "Somebody else had a token of {} made at the same time; theirs is the valid one and was handed over.",
@@ -65,11 +65,13 @@ impl Row {
         // Where the result would be public the server keeps the token: it shows it to the next run.
         let is_public = job.task.result_is_public();
         let wanted = (is_stranded && !is_public) || (job.options.hand_over.returns_token() && !is_forecast);
-        let after = rotation.token.as_ref().map(Trace::of);
         Self {
-            changed: rotation.issued || (has_file && rotation.handed_over),
+            changed: rotation.issued || (has_place && rotation.handed_over),
             before: for_diff(rotation.before.as_ref()),
-            after: if is_forecast && rotation.issued { json!("(a new token)") } else { for_diff(after.as_ref()) },
+            after: match is_forecast && rotation.issued {
+                true => json!("(a new token)"),
+                false => for_diff(rotation.trace.as_ref()),
+            },
             token: rotation.token.map(|token| token.secret).filter(|_| wanted),
             failure: rotation.error.map(|error| Failure::of(target, explained(error, is_stranded, is_public))),
             returned,
@@ -196,9 +198,7 @@ fn told(cause: &str, names: &[&str]) -> String {
 
 fn described(target: &Target, reason: Reason) -> Value {
     let mut returned = json!({ "robot": target.full_name, "reason": reason, "registry": target.registry_key });
-    if let Some(file) = target.destination.file() {
-        returned["dest"] = json!(file.path());
-    }
+    target.destination.describe(&mut returned);
     returned
 }
 

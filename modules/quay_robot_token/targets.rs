@@ -112,7 +112,7 @@ impl Target {
             Naming { name: "robot_token", login: Some((full_name.clone(), registry_key.clone())), ..Naming::default() };
         let dest =
             options.hand_over.dest.as_deref().map(|dest| expanded(dest, &owner.name, &short_name)).transpose()?;
-        let destination = options.hand_over.destination(dest.as_deref(), naming)?;
+        let destination = options.hand_over.destination_or_credential(dest.as_deref(), naming, &options.connection)?;
         let account = Account { namespace: owner.namespace.clone(), short_name };
         Ok(Self { account, full_name, registry_key, destination })
     }

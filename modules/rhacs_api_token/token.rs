@@ -129,6 +129,21 @@ impl System for KeptToken<'_> {
         })
     }
 
+    /// The record tells whether it lives, as long as Central has its roles.
+    async fn look_by_note(&self, held: &str, note: &Note) -> Result<Standing, TokenError> {
+        let Some(id) = note.id_of(held) else { return Ok(Standing { works: true, ..Standing::default() }) };
+        let Some(record) = self.central.token(&id).await? else { return Ok(Standing::default()) };
+        self.remember(&record);
+        Ok(Standing {
+            works: record.is_live(self.central.now().await?),
+            has_drifted: !self.wanted.is_met_by(&record),
+            issued_at: Some(self.by_our_clock(record.issued_at)),
+            expires_at: Some(self.by_our_clock(record.expiration)),
+            id: Some(record.id),
+            ..Standing::default()
+        })
+    }
+
     async fn issue(&self) -> Result<Token, TokenError> {
         let now = self.central.now().await.map_err(TokenError::NotAsked)?;
         let end = self.expiration.from(now).map_err(TokenError::Expiration)?;

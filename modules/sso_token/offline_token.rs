@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokensmith::ansible::Task;
 use tokensmith::jwt::Claims;
-use tokensmith::rotation::{FilePlace, Lock, Note, Reserved};
+use tokensmith::rotation::{Destination as CredentialAlone, FilePlace, Lock, Locks, Note, Place as _, Reserved, Token};
 use tokensmith::secret::Secret;
 use tokensmith::systems::sso::{Cause, Issued, Realm, SsoError};
 use tokensmith::timestamp::timestamp;
@@ -96,6 +96,17 @@ impl OfflineToken {
         returned["offline_token_expires_at"] = json!(self.claims.expires_at().map(timestamp));
     }
 
+    /// What the note says of it.
+    fn noted(&self) -> Note {
+        Note {
+            fingerprint: Some(self.secret.fingerprint()),
+            server: self.claims.iss.clone(),
+            rotated_at: Some(Utc::now()),
+            expires_at: self.claims.expires_at(),
+            ..Note::default()
+        }
+    }
+
     /// Its log-in was made while rotation was on. That this is missing proves nothing: older releases never say it, and rotation may have been
     /// switched on since.
     fn is_rotated(&self) -> bool {
@@ -121,6 +132,21 @@ pub(super) enum Store<'a> {
     Given(&'a Secret),
     /// In a file, which always holds the newest.
     File(FilePlace),
+    /// In a credential of the controller, which always holds the newest; the job got this one from there.
+    Credential { given: &'a Secret, place: Box<CredentialAlone> },
+}
+
+/// What keeps other runs away from it.
+pub(super) enum Held {
+    Nothing,
+    File(Lock),
+    Credential(Locks),
+}
+
+/// Room for the next one.
+pub(super) enum Room {
+    None,
+    File(Box<Reserved>),
 }
 
 impl<'a> Store<'a> {
@@ -141,14 +167,30 @@ impl<'a> Store<'a> {
         }
     }
 
-    pub(super) fn is_file(&self) -> bool {
-        matches!(self, Self::File(_))
+    /// Whether it has a place of its own, which always holds the newest.
+    pub(super) fn keeps(&self) -> bool {
+        !matches!(self, Self::Given(_))
+    }
+
+    /// What a user should know of what was met on the way.
+    pub(super) fn notices(&self) -> Vec<String> {
+        match self {
+            Self::Credential { place, .. } => place.notices(),
+            Self::Given(_) | Self::File(_) => Vec::new(),
+        }
+    }
+
+    /// Adds to a result where it is kept.
+    pub(super) fn describe(&self, returned: &mut Value) {
+        if let Self::Credential { place, .. } = self {
+            place.describe(returned);
+        }
     }
 
     /// The token, which must be there.
     fn stored(&self) -> Result<Secret> {
         self.look()?.ok_or_else(|| match self {
-            Self::Given(_) => anyhow!("the offline token is empty"),
+            Self::Given(_) | Self::Credential { .. } => anyhow!("the offline token is empty"),
             Self::File(place) => anyhow!(
                 "offline_token_file {} does not exist or is empty: put an offline token into it first",
                 place.path().display()
@@ -159,40 +201,56 @@ impl<'a> Store<'a> {
     /// The token, where there is one.
     pub(super) fn look(&self) -> Result<Option<Secret>> {
         let token = match self {
-            Self::Given(token) => Some(token.trimmed()),
+            Self::Given(token) | Self::Credential { given: token, .. } => Some(token.trimmed()),
             Self::File(place) => place.read()?.map(|content| text(&content)).transpose()?,
         };
         Ok(token.filter(|token| !token.is_empty()))
     }
 
-    pub(super) fn check_writable(&self) -> Result<()> {
+    pub(super) async fn check_writable(&self) -> Result<()> {
         match self {
             Self::Given(_) => Ok(()),
             Self::File(place) => Ok(place.check_writable()?),
+            Self::Credential { place, .. } => Ok(place.check_writable().await?),
         }
     }
 
-    pub(super) async fn lock(&self) -> Result<Option<Lock>> {
-        match self {
-            Self::Given(_) => Ok(None),
-            Self::File(place) => Ok(Some(place.lock().await?)),
-        }
+    pub(super) async fn lock(&self) -> Result<Held> {
+        Ok(match self {
+            Self::Given(_) => Held::Nothing,
+            Self::File(place) => Held::File(place.lock().await?),
+            Self::Credential { place, .. } => Held::Credential(place.lock().await?),
+        })
     }
 
     /// The newest token: the stored one, or a later one that a killed run had received and written but not put in place.
-    pub(super) fn read(&self) -> Result<Secret> {
+    pub(super) async fn read(&self) -> Result<Secret> {
         let stored = self.stored()?;
+        self.check_newest().await?;
         Ok(self.left_behind(&stored)?.unwrap_or(stored))
     }
 
     /// The same, and puts it in place.
-    pub(super) fn recover(&self, lock: Option<&Lock>) -> Result<Secret> {
+    pub(super) async fn recover(&self, held: &Held) -> Result<Secret> {
         let stored = self.stored()?;
-        let (Self::File(place), Some(lock), Some(later)) = (self, lock, self.left_behind(&stored)?) else {
+        self.check_newest().await?;
+        let (Self::File(place), Held::File(lock), Some(later)) = (self, held, self.left_behind(&stored)?) else {
             return Ok(stored);
         };
         place.put_left_behind_in_place(lock)?;
         Ok(later)
+    }
+
+    /// A job that started before the last run has an older token than the credential. Where each can be used once, using it again ends the session.
+    async fn check_newest(&self) -> Result<()> {
+        let Self::Credential { place, .. } = self else { return Ok(()) };
+        if place.look().await?.hidden.is_some() {
+            bail!(
+                "the offline token that this job got is not the one that the credential holds now, so the job started before the last run that used it; start \
+                 the job again, which then gets the newest"
+            );
+        }
+        Ok(())
     }
 
     fn left_behind(&self, stored: &Secret) -> Result<Option<Secret>> {
@@ -204,40 +262,65 @@ impl<'a> Store<'a> {
         Ok(left.is_later_than(stored).then_some(left.secret))
     }
 
-    pub(super) fn reserve(&self, lock: Option<&Lock>) -> Result<Option<Reserved>> {
-        match (self, lock) {
-            (Self::File(place), Some(lock)) => Ok(Some(place.reserve(lock, ROOM)?)),
-            _ => Ok(None),
+    pub(super) async fn reserve(&self, held: &Held) -> Result<Room> {
+        match (self, held) {
+            (Self::File(place), Held::File(lock)) => Ok(Room::File(Box::new(place.reserve(lock, ROOM)?))),
+            (Self::Credential { place, .. }, Held::Credential(locks)) => {
+                place.reserve(locks).await?;
+                Ok(Room::None)
+            }
+            _ => Ok(Room::None),
+        }
+    }
+
+    /// Puts the newest token where it is kept.
+    pub(super) async fn write_back(&self, room: Room, held: &Held, newest: &OfflineToken) -> Result<()> {
+        match (self, room, held) {
+            (_, Room::File(file), _) => Ok(file.hand_over(newest.secret.reveal().as_bytes())?),
+            (Self::Credential { place, .. }, Room::None, Held::Credential(locks)) => {
+                let token = Token { expires_at: newest.claims.expires_at(), ..Token::new(newest.secret.clone()) };
+                Ok(place.hand_over(locks, None, &token, &newest.noted(), async || false).await?)
+            }
+            _ => Ok(()),
         }
     }
 
     /// Notes that the token is about to be used, and may be used up by that. Says since when an earlier use of it is unanswered.
-    pub(super) fn note_use(&self, lock: Option<&Lock>, token: &OfflineToken) -> Result<Option<DateTime<Utc>>> {
-        let (Self::File(place), Some(lock)) = (self, lock) else { return Ok(None) };
+    pub(super) async fn note_use(&self, held: &Held, token: &OfflineToken) -> Result<Option<DateTime<Utc>>> {
         let fingerprint = token.secret.fingerprint();
-        let earlier = place.note().and_then(|note| note.about(&fingerprint)).and_then(|note| note.under_way_since);
+        let note = self.note().await?.and_then(|note| note.about(&fingerprint));
+        let earlier = note.and_then(|note| note.under_way_since);
         let under_way_since = earlier.or(Some(Utc::now()));
-        place.write_note(lock, &Note { fingerprint: Some(fingerprint), under_way_since, ..Note::default() })?;
+        self.write_note(held, &Note { fingerprint: Some(fingerprint), under_way_since, ..Note::default() }).await?;
         Ok(earlier)
     }
 
-    /// Notes what is in the file now.
-    pub(super) fn note_success(&self, lock: Option<&Lock>, newest: &OfflineToken) -> Result<()> {
-        let (Self::File(place), Some(lock)) = (self, lock) else { return Ok(()) };
-        let note = Note {
-            fingerprint: Some(newest.secret.fingerprint()),
-            server: newest.claims.iss.clone(),
-            rotated_at: Some(Utc::now()),
-            expires_at: newest.claims.expires_at(),
-            ..Note::default()
-        };
-        Ok(place.write_note(lock, &note)?)
+    async fn note(&self) -> Result<Option<Note>> {
+        Ok(match self {
+            Self::Given(_) => None,
+            Self::File(place) => place.note(),
+            Self::Credential { place, .. } => place.look().await?.note,
+        })
+    }
+
+    async fn write_note(&self, held: &Held, note: &Note) -> Result<()> {
+        match (self, held) {
+            (Self::File(place), Held::File(lock)) => Ok(place.write_note(lock, note)?),
+            (Self::Credential { place, .. }, Held::Credential(locks)) => Ok(place.write_note(locks, note).await?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes what is in the file now. A credential got its note with the token.
+    pub(super) fn note_success(&self, held: &Held, newest: &OfflineToken) -> Result<()> {
+        let (Self::File(place), Held::File(lock)) = (self, held) else { return Ok(()) };
+        Ok(place.write_note(lock, &newest.noted())?)
     }
 
     /// The error of a refresh that brought nothing, with what it means for the stored token.
-    pub(super) fn explain(
+    pub(super) async fn explain(
         &self,
-        lock: Option<&Lock>,
+        held: &Held,
         token: &OfflineToken,
         earlier_use: Option<DateTime<Utc>>,
         error: SsoError,
@@ -251,11 +334,10 @@ impl<'a> Store<'a> {
             return Error::from(error).context(format!("whether the offline token was used is not known. {next}"));
         }
         // The server answered, so nothing is under way any more.
-        if let (Self::File(place), Some(lock)) = (self, lock) {
+        let noted = self.note().await.ok().flatten();
+        if noted.is_some_and(|note| note.under_way_since.is_some()) && error.cause().is_some() {
             let cleared = Note { fingerprint: Some(token.secret.fingerprint()), ..Note::default() };
-            if place.note().is_some_and(|note| note.under_way_since.is_some()) && error.cause().is_some() {
-                let _only_a_hint_is_lost = place.write_note(lock, &cleared);
-            }
+            let _only_a_hint_is_lost = self.write_note(held, &cleared).await;
         }
         match (error.cause(), earlier_use) {
             (Some(Cause::Replayed | Cause::Stale | Cause::SessionKilled), Some(since)) => {
@@ -273,6 +355,7 @@ impl<'a> Store<'a> {
         match self {
             Self::Given(_) => Ok(false),
             Self::File(place) => Ok(place.remove(&place.lock().await?)?),
+            Self::Credential { place, .. } => Ok(place.remove().await?),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Map, Value};
 
+pub use self::injection::Injection;
 pub use self::objects::{Credential, JobStatus, RoleKind, Version};
 pub use self::writers::{Hold, Moment, OtherWriter};
 
@@ -24,8 +25,10 @@ mod columns;
 mod control;
 mod credential_types;
 mod credentials;
+mod injection;
 mod inputs;
 mod jobs;
+mod kinds;
 mod managed;
 pub(crate) mod objects;
 mod organizations;
@@ -176,6 +179,11 @@ impl Platform {
     pub fn set_job_status(&self, job: i64, status: JobStatus) -> bool {
         let now = self.now();
         self.change(|state| state.objects.set_status(job, status, now))
+    }
+
+    /// What a job with these credentials gets if it begins now.
+    pub fn injection(&self, credentials: &[i64]) -> Injection {
+        self.change(|state| injection::of(state, credentials))
     }
 
     /// A credential with its secrets in clear.

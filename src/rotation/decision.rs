@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Holding, Reason, Standing, Token};
-use crate::secret::Secret;
 
 /// What a task asks for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,7 +55,7 @@ impl Policy {
         if self.force {
             return Reason::Forced;
         }
-        let Some(token) = &holding.token else { return Reason::Missing };
+        let Some(held) = holding.fingerprint().filter(|_| !holding.is_incomplete) else { return Reason::Missing };
         if standing.expires_at.is_some_and(|end| end <= now) {
             return Reason::Expired;
         }
@@ -71,7 +70,7 @@ impl Policy {
         {
             return Reason::Expiring;
         }
-        if self.is_aged(token, holding, standing, now) {
+        if self.is_aged(&held, holding, standing, now) {
             return Reason::Aged;
         }
         if holding.has_drifted { Reason::Drifted } else { Reason::Valid }
@@ -80,32 +79,32 @@ impl Policy {
     /// Whether a token that the system shows would do.
     fn is_good(&self, token: &Token, holding: &Holding, standing: &Standing, now: DateTime<Utc>) -> bool {
         let ends_soon = token.expires_at.is_some_and(|end| end - now <= self.renew_before.unwrap_or_default());
-        !ends_soon && !self.is_aged(&token.secret, holding, standing, now)
+        !ends_soon && !self.is_aged(&token.secret.fingerprint(), holding, standing, now)
     }
 
     /// A token of unknown age is too old: nothing says that it is not.
-    fn is_aged(&self, token: &Secret, holding: &Holding, standing: &Standing, now: DateTime<Utc>) -> bool {
+    fn is_aged(&self, token: &str, holding: &Holding, standing: &Standing, now: DateTime<Utc>) -> bool {
         let Some(max_age) = self.max_age else { return false };
-        let noted = || holding.note.as_ref()?.not_issued_before(&token.fingerprint());
+        let noted = || holding.note.as_ref()?.not_issued_before(token);
         let issued_at = issued_at(token, holding, standing).or_else(|| standing.not_issued_before.max(noted()));
         issued_at.is_none_or(|issued_at| now - issued_at > max_age)
     }
 }
 
 /// When a token was issued: the system knows best, then what an earlier run noted.
-pub(super) fn issued_at(token: &Secret, holding: &Holding, standing: &Standing) -> Option<DateTime<Utc>> {
-    let shown = standing.current.as_ref().filter(|current| current.secret == *token);
-    let held = holding.token.as_ref().filter(|held| *held == token);
+pub(super) fn issued_at(token: &str, holding: &Holding, standing: &Standing) -> Option<DateTime<Utc>> {
+    let shown = standing.current.as_ref().filter(|current| current.secret.fingerprint() == token);
+    let held = holding.fingerprint().filter(|held| held == token);
     shown
         .and_then(|current| current.issued_at)
         .or_else(|| held.and(standing.issued_at))
-        .or_else(|| holding.note.as_ref()?.issued_at(&token.fingerprint()))
+        .or_else(|| holding.note.as_ref()?.issued_at(token))
 }
 
 /// The token that the system shows, with what an earlier run noted of it.
 fn known(holding: &Holding, standing: &Standing) -> Option<Token> {
     let token = standing.current.clone()?;
-    let issued_at = issued_at(&token.secret, holding, standing);
+    let issued_at = issued_at(&token.secret.fingerprint(), holding, standing);
     Some(Token { issued_at, ..token })
 }
 
@@ -114,7 +113,7 @@ fn held_again(holding: &Holding, standing: &Standing) -> Plan {
         Some(secret) => Plan::HandOver(Token {
             secret: secret.clone(),
             id: standing.id.clone(),
-            issued_at: issued_at(secret, holding, standing),
+            issued_at: issued_at(&secret.fingerprint(), holding, standing),
             expires_at: standing.expires_at,
         }),
         None => Plan::Issue,

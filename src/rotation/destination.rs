@@ -1,19 +1,23 @@
-//! What a task says about where its token goes: a file in one of the formats, or the result alone.
+//! What a task says about where its token goes: a file in one of the formats, a credential of the controller, both, or the result alone.
 
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::credential::Content;
 use super::{
-    Entry, FilePlace, Format, GalaxyServer, HandedOver, Holding, Lock, Login, Note, Place, PlaceError, Reserved, Token,
+    CredentialHandOver, CredentialPlace, Entry, FilePlace, Format, GalaxyServer, HandedOver, Holding, Lock, Login,
+    Note, Place, PlaceError, Reserved, Token,
 };
+use crate::http::Connection;
 use crate::secret::Secret;
+use crate::span::Span;
 
-/// The options of `modules/fragments/hand_over.yml`.
+/// The options of `modules/fragments/hand_over.yml`, and those of `dest_credential.yml` in modules that have them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct HandOver {
     /// File that the token is handed over to.
@@ -26,8 +30,11 @@ pub struct HandOver {
     pub owner: Option<String>,
     /// Group that the file belongs to.
     pub group: Option<String>,
-    /// Whether the result carries the token although `dest` is given.
+    /// Whether the result carries the token although it goes somewhere else.
     pub return_token: bool,
+    /// The credential of the controller that the token is handed over to.
+    #[serde(flatten)]
+    pub credential: CredentialHandOver,
 }
 
 impl HandOver {
@@ -38,17 +45,46 @@ impl HandOver {
 
     /// The place of a token whose file is this one, or that goes into the result alone.
     pub fn destination(&self, dest: Option<&Path>, naming: Naming) -> Result<Destination, PlaceError> {
-        let Some(dest) = dest else { return Ok(Destination(None)) };
+        let Some(dest) = dest else { return Ok(Destination::default()) };
         let mut place = self.place_at(dest)?;
         if let Some(key) = self.dest_format.key(naming.entry()) {
             place = place.entry(key);
         }
-        Ok(Destination(Some(FileInFormat { place, format: self.dest_format, naming })))
+        let file = Some(FileInFormat { place, format: self.dest_format, naming });
+        Ok(Destination { file, credential: None })
+    }
+
+    /// The same with the credential that the task names.
+    pub fn destination_or_credential(
+        &self,
+        dest: Option<&Path>,
+        naming: Naming,
+        connection: &Connection,
+    ) -> Result<Destination, PlaceError> {
+        let credential = self.credential.place(connection)?;
+        Ok(Destination { credential, ..self.destination(dest, naming)? })
+    }
+
+    /// The credential alone, for a token that the job got from there.
+    pub fn credential_for(&self, connection: &Connection, token: &Secret) -> Result<Option<Destination>, PlaceError> {
+        let credential = self.credential.clone().with_token(token).place(connection)?;
+        Ok(credential.map(|credential| Destination { file: None, credential: Some(credential) }))
     }
 
     /// Whether the result is to carry the token.
     pub fn returns_token(&self) -> bool {
-        self.dest.is_none() || self.return_token
+        !self.has_place() || self.return_token
+    }
+
+    /// Whether the task names a file or a credential.
+    pub fn has_place(&self) -> bool {
+        self.dest.is_some() || self.credential.is_given()
+    }
+
+    /// How long an old token is to live on beside the new one, unless the task says so: jobs that started with it get the time to end.
+    pub fn overlap(&self, asked: Option<Span>) -> TimeDelta {
+        let usual = if self.credential.is_given() { OVERLAP_OF_JOBS } else { TimeDelta::zero() };
+        asked.map_or(usual, Span::delta)
     }
 
     /// The token that stands in the place today.
@@ -86,9 +122,28 @@ impl Naming {
     }
 }
 
-/// Where a token goes: a file, or the result alone.
-#[derive(Debug, Clone)]
-pub struct Destination(Option<FileInFormat>);
+/// Where a token goes: a file, a credential of the controller, both, or the result alone.
+///
+/// Of both, the file is written first, as it can be read again: what it holds is then brought to the credential by the next run, if this one cannot.
+#[derive(Debug, Default)]
+pub struct Destination {
+    file: Option<FileInFormat>,
+    credential: Option<CredentialPlace>,
+}
+
+/// Keeps other runs away from all of it.
+#[derive(Debug, Default)]
+pub struct Locks {
+    file: Option<Lock>,
+    _credential: Option<Lock>,
+}
+
+impl Locks {
+    /// That of the file.
+    pub fn file(&self) -> Option<&Lock> {
+        self.file.as_ref()
+    }
+}
 
 #[derive(Debug, Clone)]
 struct FileInFormat {
@@ -100,20 +155,49 @@ struct FileInFormat {
 impl Destination {
     /// The file, where it is one.
     pub fn file(&self) -> Option<&FilePlace> {
-        self.0.as_ref().map(|file| &file.place)
+        self.file.as_ref().map(|file| &file.place)
+    }
+
+    /// The credential, where it is one.
+    pub fn credential(&self) -> Option<&CredentialPlace> {
+        self.credential.as_ref()
+    }
+
+    /// Adds to a result where the token goes.
+    pub fn describe(&self, returned: &mut Value) {
+        if let Some(file) = self.file() {
+            returned["dest"] = json!(file.path());
+        }
+        if let Some(facts) = self.credential().and_then(CredentialPlace::facts) {
+            returned["credential"] = facts;
+        }
+    }
+
+    /// What a user should know of what was met on the way.
+    pub fn notices(&self) -> Vec<String> {
+        self.credential().map(CredentialPlace::notices).unwrap_or_default()
     }
 
     /// What a user should know of the file, whatever is done to it.
     pub fn remarks(&self) -> Vec<String> {
-        let Some(file) = &self.0 else { return Vec::new() };
+        let Some(file) = &self.file else { return Vec::new() };
         let existing = file.place.read().ok().flatten();
         let sentences = file.format.remarks(existing.as_ref().map(|content| content.as_slice()), file.entry());
         sentences.into_iter().map(|sentence| format!("{}: {sentence}", file.place.path().display())).collect()
     }
 
-    /// Takes the token out of the file: the whole file, where nothing else is in it. Says whether it was there.
+    /// Takes the token out of its place: of a file all, where nothing else is in it, and of a credential the one field. Says whether it was there.
     pub async fn remove(&self) -> Result<bool, PlaceError> {
-        let Some(file) = &self.0 else { return Ok(false) };
+        let from_file = self.remove_from_file().await;
+        let from_credential = match &self.credential {
+            Some(credential) => credential.remove().await?,
+            None => false,
+        };
+        Ok(from_file? || from_credential)
+    }
+
+    async fn remove_from_file(&self) -> Result<bool, PlaceError> {
+        let Some(file) = &self.file else { return Ok(false) };
         let lock = file.place.lock().await?;
         // What cannot be read as this format may be anything, and stays.
         file.check()?;
@@ -154,6 +238,7 @@ impl FileInFormat {
             has_drifted: says_otherwise || self.place.has_drifted()?,
             token,
             note,
+            ..Holding::default()
         })
     }
 
@@ -230,21 +315,36 @@ impl FileInFormat {
 }
 
 impl Place for Destination {
-    type Lock = Option<Lock>;
+    type Lock = Locks;
     type Reserved = Option<Reserved>;
 
     fn lasts(&self) -> bool {
-        self.0.is_some()
+        self.file.is_some() || self.credential.is_some()
     }
 
     async fn look(&self) -> Result<Holding, PlaceError> {
-        self.0.as_ref().map_or(Ok(Holding::default()), FileInFormat::look)
+        let file = self.file.as_ref().map(FileInFormat::look).transpose()?;
+        let content = match &self.credential {
+            Some(credential) => Some(credential.look().await?),
+            None => None,
+        };
+        Ok(match (file, content) {
+            (None, None) => Holding::default(),
+            (Some(file), None) => file,
+            (None, Some(content)) => Holding::of(content),
+            (Some(file), Some(content)) => file.with(content),
+        })
     }
 
     async fn check_writable(&self) -> Result<(), PlaceError> {
-        let Some(file) = &self.0 else { return Ok(()) };
-        file.check()?;
-        file.place.check_writable()
+        if let Some(file) = &self.file {
+            file.check()?;
+            file.place.check_writable()?;
+        }
+        match &self.credential {
+            Some(credential) => credential.check_writable().await,
+            None => Ok(()),
+        }
     }
 
     fn tidy(&self) {
@@ -253,48 +353,101 @@ impl Place for Destination {
         }
     }
 
-    async fn lock(&self) -> Result<Self::Lock, PlaceError> {
-        match self.file() {
-            Some(place) => Ok(Some(place.lock().await?)),
-            None => Ok(None),
-        }
+    async fn lock(&self) -> Result<Locks, PlaceError> {
+        let file = match self.file() {
+            Some(place) => Some(place.lock().await?),
+            None => None,
+        };
+        let credential = match &self.credential {
+            Some(credential) => credential.lock().await?,
+            None => None,
+        };
+        Ok(Locks { file, _credential: credential })
     }
 
-    async fn reserve(&self, lock: &Self::Lock) -> Result<Self::Reserved, PlaceError> {
-        let (Some(file), Some(lock)) = (&self.0, lock) else { return Ok(None) };
+    async fn reserve(&self, locks: &Locks) -> Result<Self::Reserved, PlaceError> {
+        if let Some(credential) = &self.credential {
+            credential.check_writable().await?;
+        }
+        let (Some(file), Some(lock)) = (&self.file, &locks.file) else { return Ok(None) };
         let existing = file.check()?;
         Ok(Some(file.place.reserve(lock, file.format.room(existing))?))
     }
 
-    async fn write_note(&self, lock: &Self::Lock, note: &Note) -> Result<(), PlaceError> {
-        let (Some(file), Some(lock)) = (&self.0, lock) else { return Ok(()) };
-        let (lock, note) = (lock.clone(), note.clone());
-        file.wait_for_disk(move |file| file.place.write_lasting_note(&lock, &note)).await
+    async fn write_note(&self, locks: &Locks, note: &Note) -> Result<(), PlaceError> {
+        if let (Some(file), Some(lock)) = (&self.file, &locks.file) {
+            let (lock, note) = (lock.clone(), note.clone());
+            file.wait_for_disk(move |file| file.place.write_lasting_note(&lock, &note)).await?;
+        }
+        match &self.credential {
+            Some(credential) => credential.write_note(note).await,
+            None => Ok(()),
+        }
     }
 
-    async fn put_aside(&self, _lock: &Self::Lock, reserved: &mut Self::Reserved, token: &Token) {
-        if let (Some(file), Some(reserved)) = (&self.0, reserved) {
+    async fn put_aside(&self, _locks: &Locks, reserved: &mut Self::Reserved, token: &Token) {
+        if let (Some(file), Some(reserved)) = (&self.file, reserved) {
             let _it_was_for_the_worst = file.put_aside(reserved, token);
+        }
+    }
+
+    async fn wait_until_idle(&self) -> Result<(), PlaceError> {
+        match &self.credential {
+            Some(credential) => credential.wait_until_idle().await,
+            None => Ok(()),
         }
     }
 
     async fn hand_over(
         &self,
-        lock: &Self::Lock,
+        locks: &Locks,
         reserved: Self::Reserved,
         token: &Token,
         note: &Note,
+        is_valid: impl AsyncFn() -> bool,
     ) -> Result<(), PlaceError> {
-        let (Some(file), Some(lock), Some(reserved)) = (&self.0, lock, reserved) else { return Ok(()) };
-        let (lock, token, note) = (lock.clone(), token.clone(), note.clone());
-        let work = move |file: &FileInFormat| {
-            file.hand_over(reserved, &token)?;
-            file.place.write_note(&lock, &note)
-        };
-        file.wait_for_disk(work).await
+        if let (Some(file), Some(lock), Some(reserved)) = (&self.file, &locks.file, reserved) {
+            let (lock, token, note) = (lock.clone(), token.clone(), note.clone());
+            let work = move |file: &FileInFormat| {
+                file.hand_over(reserved, &token)?;
+                file.place.write_note(&lock, &note)
+            };
+            file.wait_for_disk(work).await?;
+        }
+        match &self.credential {
+            Some(credential) => credential.hand_over(token, note, is_valid).await,
+            None => Ok(()),
+        }
     }
 }
 
+impl Holding {
+    /// A credential alone.
+    fn of(content: Content) -> Self {
+        let Content { token, holds, is_unmarked, note } = content;
+        let has_drifted = is_unmarked && token.is_some();
+        let hidden = holds.filter(|_| token.is_none());
+        Self { token, hidden, has_drifted, note, ..Self::default() }
+    }
+
+    /// A file and a credential. What can be read counts, and what the other one has differently is to be put right.
+    fn with(self, content: Content) -> Self {
+        let Content { token, holds, note, .. } = content;
+        let in_file = self.token.as_ref().map(Secret::fingerprint);
+        let differs = in_file != holds;
+        Self {
+            is_incomplete: self.token.is_none() && token.is_none(),
+            has_drifted: self.has_drifted || differs,
+            elsewhere: holds.clone().filter(|_| differs && in_file.is_some()),
+            hidden: holds.filter(|_| self.token.is_none() && token.is_none()),
+            token: self.token.or(token),
+            note: self.note.or(note),
+            ..self
+        }
+    }
+}
+
+const OVERLAP_OF_JOBS: TimeDelta = TimeDelta::hours(1);
 /// How often a file may be changed by others between two looks at it before the last look counts.
 const MOST_CHANGES: usize = 5;
 
@@ -344,7 +497,9 @@ mod tests {
             let note = Note { object: Some(format!("acme+r{number}")), ..Note::default() };
             destination.write_note(&lock, &note).await?;
             let reserved = destination.reserve(&lock).await?;
-            destination.hand_over(&lock, reserved, &Token::new(Secret::new(format!("new {number}"))), &note).await
+            destination
+                .hand_over(&lock, reserved, &Token::new(Secret::new(format!("new {number}"))), &note, async || false)
+                .await
         };
         let all = places.iter().enumerate().map(|(number, (_, destination))| hand_over(number, destination));
         runtime().block_on(futures_util::future::try_join_all(all)).unwrap();
@@ -367,7 +522,7 @@ mod tests {
             galaxy_server: None,
             central: None,
         };
-        let content = other.0.as_ref().unwrap().format.write(&what, None).unwrap();
+        let content = other.file.as_ref().unwrap().format.write(&what, None).unwrap();
         let content = String::from_utf8(content.to_vec()).unwrap();
         let (folder, destination) = destination("kubernetes_secret", &content);
         assert!(!removed(&destination).unwrap());
@@ -392,7 +547,7 @@ mod tests {
             let hand_over = async {
                 let lock = destination.lock().await?;
                 let reserved = destination.reserve(&lock).await?;
-                destination.hand_over(&lock, reserved, &Token::new(Secret::new("t0ken")), &note).await
+                destination.hand_over(&lock, reserved, &Token::new(Secret::new("t0ken")), &note, async || false).await
             };
             runtime().block_on(hand_over).unwrap();
             assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), after);

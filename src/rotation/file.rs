@@ -151,20 +151,7 @@ impl FilePlace {
 
     /// The lock, unless another run has it.
     fn try_lock(&self) -> Result<Option<Lock>, PlaceError> {
-        let path = self.beside("lock");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(|error| self.cannot("its lock cannot be made beside it", &error))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) if is_still(&file, &path) => Ok(Some(Lock::held(file))),
-            Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
-            Err(error) => Err(self.cannot("its lock cannot be taken", &error.into())),
-        }
+        Lock::try_at(&self.beside("lock")).map_err(|error| self.cannot("its lock cannot be made beside it", &error))
     }
 
     /// Removes a note that a killed run had begun to write, and a content that was followed by a newer one, unless a run is at work.
@@ -353,6 +340,22 @@ impl FilePlace {
 }
 
 impl Lock {
+    /// The lock that is this file, unless another run has it.
+    pub(super) fn try_at(path: &Path) -> io::Result<Option<Self>> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if is_still(&file, path) => Ok(Some(Self::held(file))),
+            Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn held(file: File) -> Self {
         LOCKS.fetch_add(1, Ordering::Relaxed);
         Self { _held: Arc::new(Held { _file: file }) }

@@ -7,6 +7,7 @@ use futures_util::future::join;
 
 use super::steps::{Doubt, Intended, Issued, Proven, Ready, Unproven};
 use super::{InPlace, Place, Plan, Proof, ReadBack, Rotate, Rotation, RotationError, Token};
+use crate::secret::Secret;
 use crate::systems::SystemError;
 
 impl<S: InPlace, P: Place> Rotate<'_, S, P> {
@@ -19,6 +20,9 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
         if self.check_mode {
             self.place.check_writable().await?;
             return Ok(Rotation::forecast(&survey));
+        }
+        if survey.decision.plan == Plan::Issue {
+            self.place.wait_until_idle().await?;
         }
         let lock = self.place.lock().await?;
         // While this run waited, another may have done the work.
@@ -36,7 +40,7 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
         }
         rotation.lost_since = survey.lost_since();
         let intended = ready.intend(&survey).await?;
-        let before = survey.valid_token().map(|token| token.secret.fingerprint());
+        let before = survey.valid_token().map(|token| token.fingerprint);
         let mut issued = self.issue(intended, before.as_deref(), &mut rotation).await?;
         if !self.system.shows_tokens() {
             issued.put_aside().await;
@@ -53,10 +57,10 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
         match shown {
             Ok(ReadBack::Token(valid)) if valid.secret != known.token().secret => {
                 rotation.overtaken = true;
-                rotation.settle(known.replaced_by(valid).hand_over(Vec::new()).await);
+                rotation.settle(known.replaced_by(valid).hand_over(Vec::new(), self.is_valid()).await);
             }
             _ => {
-                rotation.settle(known.hand_over(Vec::new()).await);
+                rotation.settle(known.hand_over(Vec::new(), self.is_valid()).await);
                 if let Ok(Proof::Refused(why)) = proof {
                     rotation.fail_with(Some(RotationError::NotAccepted(why)));
                 }
@@ -103,12 +107,17 @@ impl<S: InPlace, P: Place> Rotate<'_, S, P> {
                 continue;
             }
             match issued.proven_by(proof) {
-                Ok(proven) => rotation.settle(proven.hand_over(Vec::new()).await),
+                Ok(proven) => rotation.settle(proven.hand_over(Vec::new(), self.is_valid()).await),
                 Err(unproven) => Self::hand_over_in_doubt(unproven, rotation).await,
             }
             return;
         }
         Self::hand_over_in_doubt(Unproven { issued, why: Doubt::Contended }, rotation).await;
+    }
+
+    /// Of two tokens the valid one is to be in place, whoever had it issued.
+    fn is_valid(&self) -> impl AsyncFn(&Secret) -> bool {
+        async |token: &Secret| matches!(self.system.prove(token).await, Ok(Proof::Works))
     }
 
     /// Which token the system shows, and what it says to this one. Where it refuses that, somebody else may have come between the two questions, so what

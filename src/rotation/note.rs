@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Subject;
-use crate::secret::Secret;
 
 /// What a run leaves for the next one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,9 +113,9 @@ impl Note {
     }
 
     /// As it would be, had the run that wrote it not been killed (or kept from writing) between handing this token over and noting so.
-    pub(super) fn caught_up_with(self, token: Option<&Secret>) -> Self {
+    pub(super) fn caught_up_with(self, token: Option<&str>) -> Self {
         match (self.next, token) {
-            (Some(next), Some(token)) if next.is_about(&token.fingerprint()) => *next,
+            (Some(next), Some(token)) if next.is_about(token) => *next,
             (next, _) => Self { next, ..self },
         }
     }

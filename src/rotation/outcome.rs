@@ -16,6 +16,8 @@ pub struct Rotation {
     pub before: Option<Trace>,
     /// The token that is valid now. In a forecast of a new one there is none.
     pub token: Option<Token>,
+    /// What may be shown of it. Of a token in a place that shows no secrets, this is all that is known.
+    pub trace: Option<Trace>,
     /// A new token was issued (in check mode: would be).
     pub issued: bool,
     /// A token was brought to its users (in check mode: would be).
@@ -42,6 +44,8 @@ pub struct Rotation {
 pub struct Trace {
     /// Its fingerprint.
     pub fingerprint: String,
+    /// How the system names it.
+    pub id: Option<String>,
     /// When it was issued, where that is known.
     pub issued_at: Option<DateTime<Utc>>,
     /// When it ends.
@@ -57,8 +61,9 @@ impl Rotation {
     pub(super) fn begun(survey: &Survey) -> Self {
         Self {
             reason: survey.decision.reason,
-            before: survey.held_token().as_ref().map(Trace::of),
+            before: survey.held(),
             token: survey.held_token(),
+            trace: survey.held(),
             issued: false,
             handed_over: false,
             recovered: false,
@@ -80,8 +85,10 @@ impl Rotation {
         let begun = Self::begun(survey);
         match &survey.decision.plan {
             Plan::Nothing => begun,
-            Plan::HandOver(token) => Self { token: Some(token.clone()), handed_over: true, ..begun },
-            Plan::Issue => Self { token: None, issued: true, handed_over: true, ..begun },
+            Plan::HandOver(token) => {
+                Self { token: Some(token.clone()), trace: Some(Trace::of(token)), handed_over: true, ..begun }
+            }
+            Plan::Issue => Self { token: None, trace: None, issued: true, handed_over: true, ..begun },
         }
     }
 
@@ -90,15 +97,20 @@ impl Rotation {
         match handed_over {
             Ok(done) => {
                 let (token, not_noted) = done.into_parts();
-                self.token = Some(token);
+                self.take(token);
                 self.handed_over = true;
                 self.fail_with(not_noted.map(RotationError::NotNoted));
             }
             Err(failed) => {
-                self.token = Some(failed.token);
+                self.take(failed.token);
                 self.fail_with(Some(RotationError::HandOver(failed.why)));
             }
         }
+    }
+
+    fn take(&mut self, token: Token) {
+        self.trace = Some(Trace::of(&token));
+        self.token = Some(token);
     }
 
     /// Notes what went wrong. The first thing counts: what follows may be its consequence.
@@ -110,6 +122,7 @@ impl Rotation {
 impl Trace {
     /// What may be shown of a token.
     pub fn of(token: &Token) -> Self {
-        Self { fingerprint: token.secret.fingerprint(), issued_at: token.issued_at, expires_at: token.expires_at }
+        let Token { secret, id, issued_at, expires_at } = token;
+        Self { fingerprint: secret.fingerprint(), id: id.clone(), issued_at: *issued_at, expires_at: *expires_at }
     }
 }

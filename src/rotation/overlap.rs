@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::steps::{Doubt, HandedOver, Intended, Issued, NotHandedOver, Ready, Unproven};
 use super::survey::Survey;
-use super::{Note, Overlap, Place, Plan, Proof, Retiring, Rotate, Rotation, RotationError, Token};
+use super::{Note, Overlap, Place, Plan, Proof, Retiring, Rotate, Rotation, RotationError, Trace};
 use crate::secret::Secret;
 use crate::systems::SystemError;
 
@@ -40,7 +40,7 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
         let (waiting, unknown) = (note.retiring.clone(), note.under_way().collect());
         let ready = Ready::reserve(self, &lock, note, unknown).await?;
         if let Plan::HandOver(token) = survey.decision.plan {
-            rotation.settle(ready.with_known(token).hand_over(waiting).await);
+            rotation.settle(ready.with_known(token).hand_over(waiting, async |_: &Secret| false).await);
             return Ok(rotation);
         }
         self.replace(&survey, ready, waiting, grace, rotation).await
@@ -66,7 +66,7 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
             Ok(proven) => proven,
             Err(unproven) => return Err(self.give_up(unproven).await),
         };
-        match proven.hand_over(retiring).await {
+        match proven.hand_over(retiring, async |_: &Secret| false).await {
             Ok(mut done) => {
                 rotation.issued = true;
                 self.retire_old(&mut done, survey, waiting, old, &mut rotation).await;
@@ -228,16 +228,17 @@ impl<S: Overlap, P: Place> Rotate<'_, S, P> {
             }
         }
         found.retain(|old| !in_use.as_ref().is_some_and(|token| old.is(token)));
+        let is_elsewhere = |old: &Retiring| old.fingerprint.is_some() && old.fingerprint == survey.holding.elsewhere;
         // What the note says of a token counts more than what was found by searching, so the first of two is kept.
         let mut seen = HashSet::new();
         found.retain(|old| seen.insert(old.id.clone()));
         let now = Utc::now();
-        (leftovers.due, leftovers.waiting) = found.into_iter().partition(|old| old.is_due(now));
+        (leftovers.due, leftovers.waiting) = found.into_iter().partition(|old| old.is_due(now) && !is_elsewhere(old));
         leftovers
     }
 
     /// Tokens that nobody was given. `None`: the name of the token that the users have is not known, so it could be any of them.
-    async fn orphans(&self, since: DateTime<Utc>, in_use: Option<&Token>) -> Result<Option<Vec<String>>, S::Error> {
+    async fn orphans(&self, since: DateTime<Utc>, in_use: Option<&Trace>) -> Result<Option<Vec<String>>, S::Error> {
         let mut orphans = self.system.orphans(since).await?;
         if !orphans.is_empty() && in_use.is_some_and(|token| token.id.is_none()) {
             return Ok(None);
@@ -271,10 +272,10 @@ impl Survey {
     /// The token that a new one would replace. One that ended by itself needs no retiring; one that is refused for another reason can come to life again.
     fn to_be_replaced(&self, grace: TimeDelta) -> Option<Retiring> {
         let now = Utc::now();
-        let held = self.held_token().filter(|held| held.expires_at.is_none_or(|end| end > now))?;
+        let held = self.held().filter(|held| held.expires_at.is_none_or(|end| end > now))?;
         let not_before = Some(now.checked_add_signed(grace).unwrap_or(DateTime::<Utc>::MAX_UTC));
         let not_before = not_before.filter(|_| self.standing.works && grace > TimeDelta::zero());
-        Some(Retiring { id: held.id?, fingerprint: Some(held.secret.fingerprint()), not_before })
+        Some(Retiring { id: held.id?, fingerprint: Some(held.fingerprint), not_before })
     }
 }
 
@@ -287,8 +288,8 @@ impl Retiring {
         self.not_before.is_none_or(|time| time <= now)
     }
 
-    fn is(&self, token: &Token) -> bool {
-        token.id.as_ref() == Some(&self.id) || self.fingerprint.as_ref() == Some(&token.secret.fingerprint())
+    fn is(&self, token: &Trace) -> bool {
+        token.id.as_ref() == Some(&self.id) || self.fingerprint.as_ref() == Some(&token.fingerprint)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the engine asks of a place: where the users of a token read it.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -42,13 +42,21 @@ pub trait Place {
     /// harm.
     fn put_aside(&self, lock: &Self::Lock, reserved: &mut Self::Reserved, token: &Token) -> impl Future<Output = ()>;
 
+    /// Waits until nobody is at work with the token that a new one would kill, as far as the task asks for that.
+    fn wait_until_idle(&self) -> impl Future<Output = Result<(), PlaceError>> {
+        ready(Ok(()))
+    }
+
     /// Puts a token where its users read it, in one step, and then the note about it.
+    ///
+    /// Where a run on another host has put its own token there at the same time, `is_valid` is asked whether this one is to stand in its place.
     fn hand_over(
         &self,
         lock: &Self::Lock,
         reserved: Self::Reserved,
         token: &Token,
         note: &Note,
+        is_valid: impl AsyncFn() -> bool,
     ) -> impl Future<Output = Result<(), PlaceError>>;
 }
 
@@ -57,12 +65,25 @@ pub trait Place {
 pub struct Holding {
     /// The token.
     pub token: Option<Secret>,
+    /// Fingerprint of a token that is there and cannot be shown: where no secret can be read, the note alone says which one it is.
+    pub hidden: Option<String>,
+    /// A part of the place has no token, and the one in the other part cannot be shown.
+    pub is_incomplete: bool,
+    /// Fingerprint of another token that a part of the place holds: somebody uses it until it is replaced.
+    pub elsewhere: Option<String>,
     /// What an earlier run left to know, about this token or another one.
     pub note: Option<Note>,
     /// A token that a killed run had received and not put in place.
     pub left_behind: Option<Secret>,
     /// The token is right, but not as the task wants it: permissions, owner, what else stands in the format.
     pub has_drifted: bool,
+}
+
+impl Holding {
+    /// Fingerprint of the token that is there, also where it cannot be shown.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.token.as_ref().map(Secret::fingerprint).or_else(|| self.hidden.clone())
+    }
 }
 
 /// Why a place cannot be used.
@@ -75,6 +96,14 @@ pub enum PlaceError {
         option: &'static str,
         /// The file.
         path: PathBuf,
+        /// What is wrong and what helps.
+        why: String,
+    },
+    /// The credential of the controller.
+    #[error("dest_credential {which}: {why}")]
+    Credential {
+        /// What the task calls it.
+        which: String,
         /// What is wrong and what helps.
         why: String,
     },

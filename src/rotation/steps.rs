@@ -5,7 +5,8 @@
 use chrono::{DateTime, Utc};
 
 use super::survey::Survey;
-use super::{Note, Place, PlaceError, Proof, Retiring, Rotate, Subject, System, Token};
+use super::{Note, Place, PlaceError, Proof, Retiring, Rotate, Subject, System, Token, Trace};
+use crate::secret::Secret;
 
 /// The place is locked and can take a token.
 pub(super) struct Ready<'a, P: Place> {
@@ -98,16 +99,15 @@ impl<'a, P: Place> Ready<'a, P> {
         Proven(Issued { ready: self, token: Box::new(token) })
     }
 
-    fn note_about(&self, token: Option<&Token>, retiring: Vec<Retiring>) -> Note {
+    fn note_about(&self, token: Option<&Trace>, retiring: Vec<Retiring>) -> Note {
         let of_unknown_age = token.filter(|token| token.issued_at.is_none());
         Note {
-            fingerprint: token.map(|token| token.secret.fingerprint()),
+            fingerprint: token.map(|token| token.fingerprint.clone()),
             server: Some(self.subject.server.clone()),
             object: Some(self.subject.object.clone()),
             id: token.and_then(|token| token.id.clone()),
             rotated_at: token.and_then(|token| token.issued_at),
-            not_issued_before: of_unknown_age
-                .and_then(|token| self.note.not_issued_before(&token.secret.fingerprint())),
+            not_issued_before: of_unknown_age.and_then(|token| self.note.not_issued_before(&token.fingerprint)),
             expires_at: token.and_then(|token| token.expires_at),
             retiring,
             ..Note::default()
@@ -159,7 +159,7 @@ impl<'a, P: Place> Issued<'a, P> {
 
     /// Writes down how the system names the token, before anybody can have it.
     pub(super) async fn announce(self, retiring: &[Retiring]) -> Result<Self, (Self, PlaceError)> {
-        let next = self.ready.note_about(Some(&self.token), retiring.to_vec());
+        let next = self.ready.note_about(Some(&Trace::of(&self.token)), retiring.to_vec());
         let note = Note { next: Some(Box::new(next)), ..(*self.ready.note).clone() };
         match self.ready.place.write_note(self.ready.lock, &note).await {
             Ok(()) => Ok(self),
@@ -188,16 +188,21 @@ impl<'a, P: Place> Issued<'a, P> {
         place.put_aside(lock, reserved, &self.token).await;
     }
 
-    async fn hand_over(self, retiring: Vec<Retiring>) -> Result<HandedOver<'a, P>, NotHandedOver> {
-        let note = self.ready.note_about(Some(&self.token), retiring);
+    async fn hand_over(
+        self,
+        retiring: Vec<Retiring>,
+        is_valid: impl AsyncFn(&Secret) -> bool,
+    ) -> Result<HandedOver<'a, P>, NotHandedOver> {
+        let note = self.ready.note_about(Some(&Trace::of(&self.token)), retiring);
         let Self { ready: Ready { place, lock, reserved, .. }, token } = self;
         let token = *token;
-        let Err(why) = place.hand_over(lock, reserved, &token, &note).await else {
+        let is_valid = async || is_valid(&token.secret).await;
+        let Err(why) = place.hand_over(lock, reserved, &token, &note, is_valid).await else {
             return Ok(HandedOver { place, lock, token, note, not_noted: None });
         };
         // It can fail behind the moment that counts. What the users read now decides.
         let (is_there, is_right) = match place.look().await {
-            Ok(holding) => (holding.token.as_ref() == Some(&token.secret), !holding.has_drifted),
+            Ok(holding) => (holding.fingerprint() == Some(token.secret.fingerprint()), !holding.has_drifted),
             Err(_) => (true, false),
         };
         if !is_there || !is_right {
@@ -218,16 +223,21 @@ impl<'a, P: Place> Proven<'a, P> {
         &self.0.token
     }
 
-    /// Brings the token to its users. The note remembers what is to be retired.
-    pub(super) async fn hand_over(self, retiring: Vec<Retiring>) -> Result<HandedOver<'a, P>, NotHandedOver> {
-        self.0.hand_over(retiring).await
+    /// Brings the token to its users. The note remembers what is to be retired. What another run put there at the same time stands, unless `is_valid` says
+    /// of this token that it is to be there.
+    pub(super) async fn hand_over(
+        self,
+        retiring: Vec<Retiring>,
+        is_valid: impl AsyncFn(&Secret) -> bool,
+    ) -> Result<HandedOver<'a, P>, NotHandedOver> {
+        self.0.hand_over(retiring, is_valid).await
     }
 }
 
 impl<'a, P: Place, E> Unproven<'a, P, E> {
     /// Brings the token to its users all the same: where issuing killed the old one, it is the best there is.
     pub(super) async fn hand_over_as_the_best_there_is(self) -> Result<HandedOver<'a, P>, NotHandedOver> {
-        self.issued.hand_over(Vec::new()).await
+        self.issued.hand_over(Vec::new(), async |_: &Secret| false).await
     }
 }
 

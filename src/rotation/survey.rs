@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::decision::{Decision, Plan, issued_at};
-use super::{Holding, Note, Place, Retiring, Rotate, RotationError, Standing, System, Token};
-use crate::secret::Secret;
+use super::{Holding, Note, Place, Retiring, Rotate, RotationError, Standing, System, Token, Trace};
 
 pub(super) struct Survey {
     /// What the place holds, with as much of the note as counts for this task.
@@ -29,24 +28,32 @@ impl Survey {
     }
 
     /// The token that the system accepts now, as far as it says so.
-    pub(super) fn valid_token(&self) -> Option<Token> {
-        let Some(current) = &self.standing.current else { return self.held_token().filter(|_| self.standing.works) };
-        let issued_at = issued_at(&current.secret, &self.holding, &self.standing);
-        Some(Token { issued_at, ..current.clone() })
+    pub(super) fn valid_token(&self) -> Option<Trace> {
+        let Some(current) = &self.standing.current else { return self.held().filter(|_| self.standing.works) };
+        let current = Trace::of(current);
+        let issued_at = issued_at(&current.fingerprint, &self.holding, &self.standing);
+        Some(Trace { issued_at, ..current })
     }
 
-    /// The token that the users have, with what is known of it.
+    /// What is known of the token that the users have.
+    pub(super) fn held(&self) -> Option<Trace> {
+        let fingerprint = self.holding.fingerprint()?;
+        let issued_at = issued_at(&fingerprint, &self.holding, &self.standing);
+        Some(Trace { fingerprint, id: self.standing.id.clone(), issued_at, expires_at: self.standing.expires_at })
+    }
+
+    /// The token that the users have, where it can be shown.
     pub(super) fn held_token(&self) -> Option<Token> {
         let secret = self.holding.token.clone()?;
-        let issued_at = issued_at(&secret, &self.holding, &self.standing);
-        Some(Token { secret, id: self.standing.id.clone(), issued_at, expires_at: self.standing.expires_at })
+        let Trace { id, issued_at, expires_at, .. } = self.held()?;
+        Some(Token { secret, id, issued_at, expires_at })
     }
 
     /// The token that the users have, or are about to get, without a new one being issued.
-    pub(super) fn token_in_use(&self) -> Option<Token> {
+    pub(super) fn token_in_use(&self) -> Option<Trace> {
         match &self.decision.plan {
-            Plan::HandOver(token) => Some(token.clone()),
-            Plan::Nothing | Plan::Issue => self.held_token().filter(|_| self.standing.works),
+            Plan::HandOver(token) => Some(Trace::of(token)),
+            Plan::Nothing | Plan::Issue => self.held().filter(|_| self.standing.works),
         }
     }
 
@@ -68,13 +75,14 @@ impl Survey {
 
     async fn of<S: System, P: Place>(found: Holding, task: &Rotate<'_, S, P>) -> Result<Self, RotationError> {
         let note = found.note.clone().and_then(|note| note.for_subject(task.subject));
-        let held_note = note.clone().map(|note| note.caught_up_with(found.token.as_ref()));
-        let mut holding = Holding { note: held_note, ..found.clone() };
-        let look = task.system.look(holding.token.as_ref(), holding.note.as_ref()).await;
-        let mut standing = look.map_err(RotationError::refused)?;
+        let held_note = note.clone().map(|note| note.caught_up_with(found.fingerprint().as_deref()));
+        // Without a note that counts, nothing is known of a token that cannot be shown.
+        let hidden = found.hidden.clone().filter(|_| held_note.is_some());
+        let mut holding = Holding { note: held_note, hidden, ..found.clone() };
+        let mut standing = look(&mut holding, task.system).await.map_err(RotationError::refused)?;
         standing.id = match standing.is_anothers {
             true => None,
-            false => standing.id.or_else(|| noted_id(holding.token.as_ref()?, holding.note.as_ref())),
+            false => standing.id.or_else(|| holding.note.as_ref()?.id_of(&holding.fingerprint()?)),
         };
         if !standing.works && standing.current.is_none() {
             standing.current = left_behind(&holding, note, task.system).await;
@@ -95,21 +103,34 @@ impl Decision {
     }
 }
 
+/// What the system says of the token that is held. One that cannot be shown is known again where the system shows it.
+async fn look<S: System>(holding: &mut Holding, system: &S) -> Result<Standing, S::Error> {
+    let (None, Some(hidden), Some(note)) = (&holding.token, &holding.hidden, &holding.note) else {
+        return system.look(holding.token.as_ref(), holding.note.as_ref()).await;
+    };
+    let mut standing = system.look_by_note(hidden, note).await?;
+    if standing.expires_at.is_none() && note.fingerprint.as_ref() == Some(hidden) {
+        standing.expires_at = note.expires_at;
+    }
+    if let Some(current) = &standing.current {
+        standing.works = current.secret.fingerprint() == *hidden;
+        holding.token = Some(current.secret.clone()).filter(|_| standing.works);
+    }
+    Ok(standing)
+}
+
 /// A token that a killed run had received and not put in place, where the system does not show tokens and accepts this one.
 async fn left_behind<S: System>(holding: &Holding, note: Option<Note>, system: &S) -> Option<Token> {
     let secret = holding.left_behind.clone().filter(|left| holding.token.as_ref() != Some(left))?;
-    let note = note.map(|note| note.caught_up_with(Some(&secret)));
+    let fingerprint = secret.fingerprint();
+    let note = note.map(|note| note.caught_up_with(Some(&fingerprint)));
     let standing = system.look(Some(&secret), note.as_ref()).await.ok()?;
-    let id = standing.id.or_else(|| noted_id(&secret, note.as_ref()));
-    let issued_at = standing.issued_at.or_else(|| note.as_ref()?.issued_at(&secret.fingerprint()));
+    let id = standing.id.or_else(|| note.as_ref()?.id_of(&fingerprint));
+    let issued_at = standing.issued_at.or_else(|| note.as_ref()?.issued_at(&fingerprint));
     (standing.works && !standing.has_drifted).then_some(Token {
         secret,
         id,
         issued_at,
         expires_at: standing.expires_at,
     })
-}
-
-fn noted_id(token: &Secret, note: Option<&Note>) -> Option<String> {
-    note?.id_of(&token.fingerprint())
 }

@@ -36,6 +36,12 @@ pub trait System {
     /// What the system says of the token that its users have. Asks, and changes nothing.
     fn look(&self, held: Option<&Secret>, note: Option<&Note>) -> impl Future<Output = Result<Standing, Self::Error>>;
 
+    /// The same of a token that is not at hand, as its place shows no secrets: by what the note says of it. Where the system shows the valid token, that
+    /// is compared with it.
+    fn look_by_note(&self, _held: &str, note: &Note) -> impl Future<Output = Result<Standing, Self::Error>> {
+        self.look(None, Some(note))
+    }
+
     /// Issues a new token. What this sends is sent once, whatever becomes of the answer.
     fn issue(&self) -> impl Future<Output = Result<Token, Self::Error>>;
 

@@ -3,6 +3,7 @@
 mod decision;
 mod forecast;
 mod grace;
+mod hidden;
 mod notes;
 mod survival;
 mod world;

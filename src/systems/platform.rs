@@ -3,6 +3,7 @@
 //! What decides the code: a token is shown once, and nothing maps it to its row, so the row's id is kept. A token is always its caller's own and its life
 //! cannot be chosen. The two APIs are alike but for their paths, for what a 401 tells, and for who is told that a row exists.
 
+mod credential;
 mod refusal;
 mod row;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::Url;
 
+pub use credential::{Change, CredentialRow, CredentialType, Field, Inputs, Job, MASK};
 pub use refusal::{Cause, Refusal};
 pub use row::{Application, Created, Named, TokenRow, User};
 
@@ -37,6 +39,8 @@ pub enum Api {
 
 /// One server with the credential that its API is called with.
 pub struct Platform {
+    /// The option that holds its address.
+    option: &'static str,
     client: Client,
     base: Url,
     api: Api,
@@ -104,9 +108,11 @@ pub enum PlatformError {
     /// No usable answer.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// `gateway_hostname` is no address of a server.
-    #[error("gateway_hostname {address}: write scheme, host and port alone, such as https://aap.example.com")]
+    /// The address is none of a server.
+    #[error("{option} {address}: write scheme, host and port alone, such as https://aap.example.com")]
     Host {
+        /// The option that holds it.
+        option: &'static str,
         /// What the task says.
         address: String,
     },
@@ -136,12 +142,22 @@ impl SystemError for PlatformError {
 impl Platform {
     /// The server at an address such as `https://aap.example.com`; without a scheme it is https. Nothing is sent.
     pub fn new(client: Client, host: &str, api: Api, credential: Credential) -> Result<Self, PlatformError> {
+        Self::at("gateway_hostname", client, host, api, credential)
+    }
+
+    fn at(
+        option: &'static str,
+        client: Client,
+        host: &str,
+        api: Api,
+        credential: Credential,
+    ) -> Result<Self, PlatformError> {
         let address = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
-        let base = client.address("gateway_hostname", &address)?;
+        let base = client.address(option, &address)?;
         if base.path() != "/" || base.query().is_some() {
-            return Err(PlatformError::Host { address });
+            return Err(PlatformError::Host { option, address });
         }
-        Ok(Self { client, base, api, credential: RefCell::new(credential), clock: ServerClock::default() })
+        Ok(Self { option, client, base, api, credential: RefCell::new(credential), clock: ServerClock::default() })
     }
 
     /// The API's address. Ids of tokens mean nothing at another one, also on the same host.
@@ -321,7 +337,7 @@ impl Platform {
     fn refused(&self, answer: &Answer) -> PlatformError {
         match Refusal::of(answer) {
             Some(refusal) => refusal.into(),
-            None => answer.unexpected(why_unexpected(answer.status())).into(),
+            None => answer.unexpected(&self.why_unexpected(answer.status())).into(),
         }
     }
 
@@ -337,6 +353,17 @@ impl Platform {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/{path}", self.api.prefix()));
         url
+    }
+
+    fn why_unexpected(&self, status: u16) -> String {
+        match status {
+            404 if self.option == "gateway_hostname" => {
+                "there is no such API at this address; are gateway_hostname and api right?".to_owned()
+            }
+            404 => format!("there is no such API at this address; is {} right?", self.option),
+            500.. => "the server or a proxy before it failed".to_owned(),
+            _ => "this is not what the platform answers".to_owned(),
+        }
     }
 }
 
@@ -364,14 +391,6 @@ const CREATING: Repeat = Repeat::OnlyIfNothingWasDone(|answer| answer.status() =
 const LARGEST_PAGE: &str = "200";
 /// How long after its time-out a request may still arrive and be done.
 pub const LATEST_ARRIVAL: TimeDelta = TimeDelta::seconds(60);
-
-fn why_unexpected(status: u16) -> &'static str {
-    match status {
-        404 => "there is no such API at this address; are gateway_hostname and api right?",
-        500.. => "the server or a proxy before it failed",
-        _ => "this is not what the platform answers",
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -120,6 +120,11 @@ pub fn command_line<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -
     run_with_input(command().args(words), b"")
 }
 
+/// Starts a command with this on standard input.
+pub fn start_with_input(command: &mut Command, input: &[u8]) -> Child {
+    start(command, input)
+}
+
 fn start(command: &mut Command, input: &[u8]) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawned(command);

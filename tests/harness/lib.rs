@@ -1,6 +1,7 @@
 //! What behaviour tests share.
 
 pub mod caller;
+pub mod credential;
 pub mod executable;
 pub mod galaxy_ng;
 pub mod gateway;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Once, OnceLock};
@@ -40,8 +41,8 @@ pub enum Kind {
     Ordinary,
     /// No Python that could be run.
     WithoutPython,
-    /// A processor of the kind aarch64: `uname` says so, or what stands in the user's `~/.uname`, and each executable of that
-    /// kind that was run, by QEMU, is a line in `~/.emulated`. No Python either.
+    /// A processor of the kind aarch64: the kernel and `uname` say so, or the latter what stands in the user's `~/.uname`, and
+    /// each executable of that kind that was run, by QEMU, is a line in `~/.emulated`. No Python either.
     Aarch64,
 }
 
@@ -95,6 +96,12 @@ impl SshHost {
         Path::new("/proc").join(&self.inside).join("root").join(path.trim_start_matches('/'))
     }
 
+    /// From now on the kernel does not tell its architecture, as only those of Linux do since 6.1.
+    pub fn hide_architecture(&self) {
+        let file = self.path("media/arch");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("root may do that");
+    }
+
     /// A file in the home of a user, as [`SshHost::path`].
     pub fn home(&self, user: &str, path: &str) -> PathBuf {
         self.path("home").join(user).join(path)
@@ -125,11 +132,13 @@ impl SshHost {
     fn try_start(kind: Kind) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let folder = std::env::temp_dir().join(format!("tokensmith-host-{}-{}", address.port(), std::process::id()));
-        let mut command = if kind == Kind::Aarch64 { on_aarch64("bash") } else { Command::new("bash") };
+        let mut command = if kind == Kind::Aarch64 { in_namespaces("bash") } else { Command::new("bash") };
         command.arg(SCRIPT).arg("run").arg(&folder).arg(address.port().to_string());
-        if kind != Kind::Ordinary {
-            command.arg("without-python");
-        }
+        command.args(match kind {
+            Kind::Ordinary => None,
+            Kind::WithoutPython => Some("without-python"),
+            Kind::Aarch64 => Some("aarch64"),
+        });
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().context("bash could not be started")?;
         let started = wait_until_ready(&mut process, address);
@@ -150,10 +159,18 @@ impl Drop for SshHost {
     }
 }
 
-/// A command on what is a machine with such a processor, for it and all below it. It needs root, QEMU and Linux 6.7.
-pub fn on_aarch64(program: &str) -> Command {
+/// Whether hosts of the kind [`Kind::Aarch64`] can be had here, or why not.
+pub fn try_aarch64() -> Result<()> {
+    let output = in_namespaces("sh").args([MACHINE, "processor"]).output().context("sh could not be started")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+fn in_namespaces(program: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args([MACHINE, program]);
+    command.args([MACHINE, "namespaces", program]);
     command
 }
 

@@ -117,11 +117,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_sent() {
             &["belongs into ah_path_prefix"],
         ),
         ("no path", |_| json!({ "ah_path_prefix": "/" }), &["ah_path_prefix '/' is not a path"]),
-        (
-            "max_age",
-            |_| json!({ "max_age": "3d", "state": "rotated" }),
-            &["missing parameter(s) required by 'max_age': dest"],
-        ),
+        ("max_age", |_| json!({ "max_age": "3d", "state": "rotated" }), &["max_age needs dest or dest_credential"]),
         (
             "async",
             |scene| {

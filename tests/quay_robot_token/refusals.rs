@@ -326,7 +326,7 @@ fn options_that_make_no_sense_are_refused_before_anything_is_sent() {
         ),
         (json!({ "robot": null, "organization": null, "robots": ["acme+ci", "globex+ci"] }), "does not belong to acme"),
         (json!({ "concurrency": 0 }), "concurrency must be at least 1"),
-        (json!({ "max_age": "1h" }), "required by 'max_age': dest"),
+        (json!({ "max_age": "1h" }), "max_age needs dest or dest_credential"),
         (json!({ "max_age": "soon", "dest": "/none/token" }), "max_age: "),
     ];
     let scene = QuayScene::new();

@@ -2,8 +2,8 @@
 
 use hyper::Method;
 
-use super::plain::{self, Kind};
-use super::{credential_types, credentials, jobs, organizations, projects, roles, templates};
+use super::kinds::Kind;
+use super::{credential_types, credentials, jobs, organizations, plain, projects, roles, templates};
 use crate::exchange::Answer;
 use crate::platform::State;
 use crate::platform::access::Caller;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::plain::{self, Kind, Plain};
+use super::kinds::Kind;
+use super::plain::{self, Plain};
 use crate::exchange::Answer;
 use crate::platform::State;
 use crate::platform::access::Caller;

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::kinds::{Field, Holds, Kind, Target, field, required};
 use super::objects::{Job, JobStatus, JobTemplate, Object, RoleKind};
-use super::plain::{self, Field, Holds, Kind, Target};
-use super::{access, projects, rows};
+use super::{access, plain, projects, rows};
 use crate::exchange::Answer;
 use crate::platform::State;
 use crate::platform::access::Caller;
@@ -133,12 +133,8 @@ fn writable<'s>(state: &'s State, caller: &Caller, id: i64) -> Result<&'s JobTem
     if access::administers(state, caller, Object::JobTemplate(id)) { Ok(template) } else { Err(answers::forbidden()) }
 }
 
-const fn field(name: &'static str, holds: Holds) -> Field {
-    Field { name, holds, is_required: false }
-}
-
 const FIELDS: &[Field] = &[
-    Field { name: "name", holds: Holds::Text, is_required: true },
+    required("name", Holds::Text),
     field("description", Holds::Text),
     field("job_type", Holds::Choice(&["run", "check"])),
     field("inventory", Holds::Key(Target::Plain(Kind::Inventory))),

@@ -232,7 +232,14 @@ fn the_gateway_passes_on_what_is_meant_for_its_controller() {
     let body = json!({ "inputs": { "url": "u", "token": "NEW" } }).to_string();
     assert_eq!(call(&reading, "PATCH", &path, &body).verdict(), FORBIDDEN);
     assert_eq!(call(&own, "PATCH", &path, &body).status, 401, "the gateway does not know the controller's own tokens");
-    assert_eq!(call(&token, "PATCH", &path, &body).status, 200);
+    let hold = controller.handle.hold_patch(id);
+    std::thread::scope(|scope| {
+        let patch = scope.spawn(|| call(&token, "PATCH", &path, &body).status);
+        assert!(hold.is_reached());
+        assert_eq!(controller.handle.credential(id).unwrap().input("token"), Some("OLD"));
+        hold.release();
+        assert_eq!(patch.join().unwrap(), 200);
+    });
     assert_eq!(controller.handle.credential(id).unwrap().input("token"), Some("NEW"));
     assert_eq!(call(&token, "GET", &path.replace("/api/controller/v2/", "/api/v2/"), "").status, 404);
     let (_, stranger) = gateway.issue_token("mallory", "x", "write");

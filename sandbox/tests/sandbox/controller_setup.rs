@@ -201,6 +201,9 @@ fn the_control_endpoint_prepares_and_shows_the_same() {
     assert_eq!(controller.get("admin", &format!("jobs/?status=running&credentials={id}")).json()["count"], 1);
     control("job", json!({ "job": job["id"], "status": "successful" }));
     assert_eq!(controller.get("admin", &format!("jobs/{}/", job["id"])).text("status"), "successful");
+    control("projects", json!({ "playbooks": ["rotate.yml"] }));
+    let project = controller.call("admin", "POST projects/", &git("p").to_string()).json()["id"].clone();
+    assert_eq!(controller.get("admin", &format!("projects/{project}/playbooks/")).json(), json!(["rotate.yml"]));
     control("write_gap", json!({ "milliseconds": 1 }));
     let unknown = controller.request("POST /_sandbox/controller/stored").body(r#"{"id": 99999}"#);
     assert_eq!(Answer::of(unknown).status, 404);

@@ -121,6 +121,27 @@ fn a_type_in_use_keeps_its_inputs_and_may_change_everything_else() {
 }
 
 #[test]
+fn a_job_gets_what_the_type_injects_and_a_switch_that_is_not_set_is_off() {
+    let controller = Platform::controller();
+    let handle = &controller.handle;
+    let fields = json!({ "fields": [
+        { "id": "host", "label": "H", "type": "string" },
+        { "id": "token", "label": "T", "type": "string", "secret": true },
+        { "id": "verify", "label": "V", "type": "boolean", "default": true },
+    ] });
+    let injectors = json!({
+        "env": { "X_HOST": "https://{{ host }}/", "X_TOKEN": "{{token}}", "X_VERIFY": "{{ verify }}" },
+        "extra_vars": { "x": { "token": "{{ token }}" } },
+    });
+    handle.add_credential_type("X", fields, injectors).unwrap();
+    let id = handle.add_credential("c", "Default", "X", json!({ "host": "h", "token": "{{ host }}" })).unwrap();
+    let injection = handle.injection(&[id]);
+    let variables = [("X_HOST", "https://h/"), ("X_TOKEN", "{{ host }}"), ("X_VERIFY", "False")];
+    assert_eq!(injection.environment, variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(injection.extra_variables["x"]["token"], "{{ host }}", "a value is not looked into");
+}
+
+#[test]
 fn the_collections_types_are_taken_and_inject_what_its_modules_read() {
     let controller = Platform::controller();
     let types = collection_types();

@@ -1,5 +1,7 @@
 //! What becomes of the inputs of a credential that is written to: every row of the controller's table.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -145,6 +147,29 @@ fn two_writers_that_meet_lose_an_update_and_both_get_200() {
         scene.controller.handle.history(scene.id).iter().filter(|version| version.inputs["second"] == what).count()
     };
     assert_eq!((seconds("S2"), seconds("OTHERS")), (2, 1));
+}
+
+#[test]
+fn a_change_that_stands_still_is_made_though_its_client_has_gone() {
+    let scene = Scene::start();
+    let hold = scene.controller.handle.hold_patch(scene.id);
+    let body = r#"{"description": "late"}"#;
+    let authorization = scene.controller.password_of("admin");
+    let (id, length) = (scene.id, body.len());
+    let request = format!(
+        "PATCH /api/v2/credentials/{id}/ HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let mut client = TcpStream::connect(scene.controller.handle.plain_url().trim_start_matches("http://")).unwrap();
+    client.write_all(request.as_bytes()).unwrap();
+    assert!(hold.is_reached());
+    drop(client);
+    hold.release();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while scene.stored().description != "late" {
+        assert!(Instant::now() < deadline, "it was never made");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

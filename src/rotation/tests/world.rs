@@ -151,6 +151,8 @@ impl Facts {
 pub(super) struct World {
     pub(super) kind: Kind,
     pub(super) lasts: bool,
+    /// The place shows no token, as a credential of the controller does not: its note says which one it holds.
+    pub(super) hides: bool,
     pub(super) server: &'static str,
     pub(super) grace: TimeDelta,
     facts: Rc<RefCell<Facts>>,
@@ -204,6 +206,7 @@ impl World {
         Self {
             kind,
             lasts: true,
+            hides: false,
             server: SERVER,
             grace: TimeDelta::zero(),
             facts: Rc::new(RefCell::new(facts)),
@@ -356,6 +359,25 @@ impl System for World {
         .await
     }
 
+    async fn look_by_note(&self, held: &str, note: &Note) -> Result<Standing, Failure> {
+        let (kind, is_under_way) = (self.kind, note.under_way_since.is_some());
+        let id = note.id_of(held);
+        let standing = self.step("look", |facts| {
+            let current = facts.current().filter(|_| kind == Kind::Quay);
+            let record = facts.records.iter().find(|record| kind.overlaps() && Some(&record.id) == id.as_ref());
+            Standing {
+                works: record.map_or(kind == Kind::Hub && !is_under_way, Record::works),
+                current: current.map(|current| Token::new(current.secret.clone())),
+                id: id.clone(),
+                issued_at: record.map(|record| record.issued_at),
+                expires_at: record.and_then(|record| record.expires_at),
+                has_drifted: record.is_some_and(|record| record.has_drifted),
+                ..Standing::default()
+            }
+        });
+        standing.await
+    }
+
     async fn issue(&self) -> Result<Token, Failure> {
         self.run.borrow_mut().issued += 1;
         self.step("issue", |facts| facts.issue(self.kind, true)).await
@@ -419,11 +441,20 @@ impl Place for World {
         if !self.lasts {
             return Ok(Holding::default());
         }
+        if self.hides {
+            let look = self.step("read", |facts| Holding {
+                hidden: facts.held.as_ref().filter(|_| facts.note.is_some()).map(Secret::fingerprint),
+                note: facts.note.clone(),
+                ..Holding::default()
+            });
+            return Ok(look.await?);
+        }
         let look = self.step("read", |facts| Holding {
             token: facts.held.clone(),
             note: facts.note.clone(),
             left_behind: facts.left_behind.clone(),
             has_drifted: facts.has_drifted,
+            ..Holding::default()
         });
         Ok(look.await?)
     }
@@ -454,16 +485,26 @@ impl Place for World {
     }
 
     async fn put_aside(&self, _lock: &(), _reserved: &mut (), token: &Token) {
-        if self.lasts {
+        if self.lasts && !self.hides {
             let aside = self.step("put aside", |facts| facts.left_behind = Some(token.secret.clone()));
             let _it_was_for_the_worst = aside.await;
         }
     }
 
-    async fn hand_over(&self, lock: &(), _reserved: (), token: &Token, note: &Note) -> Result<(), PlaceError> {
+    async fn hand_over(
+        &self,
+        lock: &(),
+        _reserved: (),
+        token: &Token,
+        note: &Note,
+        _is_valid: impl AsyncFn() -> bool,
+    ) -> Result<(), PlaceError> {
         if !self.lasts {
             self.change(|facts| facts.give(&token.secret));
             return Ok(());
+        }
+        if self.hides {
+            return Ok(self.patch(token, note).await?);
         }
         self.put(token).await?;
         self.write_note(lock, note).await
@@ -471,6 +512,15 @@ impl Place for World {
 }
 
 impl World {
+    /// Token and note in one.
+    async fn patch(&self, token: &Token, note: &Note) -> Result<(), Failure> {
+        let patch = |facts: &mut Facts| {
+            facts.give(&token.secret);
+            (facts.held, facts.note) = (Some(token.secret.clone()), Some(note.clone()));
+        };
+        self.step("patch", patch).await
+    }
+
     async fn put(&self, token: &Token) -> Result<(), Failure> {
         self.step("write", |facts| facts.left_behind = Some(token.secret.clone())).await?;
         self.step("rename", |facts| {

@@ -1,0 +1,204 @@
+//! A credential of the controller as the place: nothing of a killed run lasts but what it sent there.
+//!
+//! At no time does another input change. Where tokens live side by side, the credential always holds one that works; where a new one kills the old one, the
+//! next run puts one there that does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokensmith_sandbox::Fault;
+use tokensmith_sandbox::controller::RoleKind;
+use tokensmith_tests::credential::{CALLER, CUSTOM, CredentialScene, Issuer, SECOND, URL, others};
+use tokensmith_tests::quay::with;
+
+use crate::trace::Disturbance;
+use crate::{Case as _, Disturbed, FAULTS, NamedFault, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere};
+
+#[test]
+fn no_token_and_no_other_input_is_lost_wherever_a_run_is_killed_or_cut_off() {
+    let mut story = Story::of("dest_credential");
+    for beginning in [Beginning::FirstOfGateway, Beginning::Aged, Beginning::FirstOfHub, Beginning::Dead] {
+        story.killed.add(disturb(beginning, Disturbance::Kill));
+    }
+    for beginning in [Beginning::Aged, Beginning::Dead] {
+        story.failed.add(disturb(beginning, Disturbance::Failure));
+    }
+    story.cut.add(cut_everywhere());
+    story.tell();
+}
+
+/// What there is before the run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Beginning {
+    /// The field is empty, and tokens live side by side.
+    FirstOfGateway,
+    /// The gateway's token there is older than the task wants it.
+    Aged,
+    /// The field is empty, and a new token kills the old one.
+    FirstOfHub,
+    /// The hub's token there is dead, as the job knows.
+    Dead,
+}
+
+impl Beginning {
+    fn issuer(self) -> Issuer {
+        match self {
+            Self::FirstOfGateway | Self::Aged => Issuer::Gateway,
+            Self::FirstOfHub | Self::Dead => Issuer::Hub,
+        }
+    }
+
+    /// The notes and the token, each by one request.
+    fn patches(self) -> usize {
+        match self {
+            Self::FirstOfGateway => 3,
+            Self::Aged => 4,
+            Self::FirstOfHub | Self::Dead => 2,
+        }
+    }
+}
+
+fn disturb(beginning: Beginning, disturbance: Disturbance) -> Tally {
+    let scene = CredentialScene::custom();
+    disturb_everywhere(&format!("{beginning:?}"), disturbance, |name| Case::new(&scene, name, beginning))
+}
+
+fn cut_everywhere() -> Tally {
+    let mut cuts: Vec<(Beginning, &str, usize, NamedFault)> = Vec::new();
+    for beginning in [Beginning::FirstOfGateway, Beginning::Aged, Beginning::FirstOfHub, Beginning::Dead] {
+        for fault in FAULTS {
+            cuts.extend((0..beginning.patches()).map(|number| (beginning, "PATCH", number, fault)));
+            cuts.push((beginning, "POST", 0, fault));
+        }
+    }
+    Tally::of(&cuts, WAITING_WORKERS, |(beginning, method, number, (name, fault))| {
+        let scene = CredentialScene::custom();
+        let case = Case::new(&scene, "case", *beginning);
+        for _ in 0..*number {
+            scene.fault(Fault::delay(Duration::ZERO).method(*method).times(1));
+        }
+        scene.fault(fault().method(*method));
+        let first = case.run();
+        scene.sandbox.faults().clear();
+        let told = format!("{beginning:?}, {name} at {method} {number}");
+        let verdict = case.what_stands(Some(&first.result));
+        Some(verdict.map_err(|why| format!("{told}: {why}; the first run said {first}")))
+    })
+}
+
+struct Case<'a> {
+    scene: &'a CredentialScene,
+    beginning: Beginning,
+    name: String,
+    folder: PathBuf,
+    id: i64,
+    task: Value,
+    others: Map<String, Value>,
+}
+
+impl<'a> Case<'a> {
+    fn new(scene: &'a CredentialScene, name: &str, beginning: Beginning) -> Self {
+        let folder = scene.path(name);
+        fs::create_dir_all(&folder).unwrap();
+        let inputs = json!({ "url": URL, "second": SECOND, "verify": true });
+        let id = scene.controller().add_credential(name, "Default", CUSTOM, inputs).unwrap();
+        assert!(scene.controller().grant(CALLER, RoleKind::Admin, id));
+        let issuer = beginning.issuer();
+        let own = match issuer {
+            Issuer::Gateway => json!({ "description": name, "overlap": "0" }),
+            _ => json!({ "ah_username": name, "ah_password": scene.sandbox.hub().add_user(name) }),
+        };
+        let which = json!({ "dest_credential": { "id": id, "field": "token" } });
+        let task = scene.options(issuer, with(own, which));
+        let others = others(scene.controller().credential(id).unwrap().inputs());
+        let mut case = Self { scene, beginning, name: name.to_owned(), folder, id, task, others };
+        case.prepare();
+        case
+    }
+
+    fn prepare(&mut self) {
+        match self.beginning {
+            Beginning::FirstOfGateway | Beginning::FirstOfHub => {}
+            Beginning::Aged => {
+                let first = self.run().succeeded();
+                assert!(self.scene.sandbox.gateway().backdate(first.result["id"].as_i64().unwrap(), 60 * 24 * 3600));
+                self.task["max_age"] = json!("30d");
+            }
+            Beginning::Dead => {
+                self.run().succeeded();
+                self.task["dest_credential"]["token"] = json!(self.token());
+                self.scene.sandbox.hub().issue_token(&self.name).unwrap();
+            }
+        }
+    }
+
+    /// What a disturbed run left and said, and what the next one makes of it.
+    fn what_stands(&self, said: Option<&Value>) -> Result<Verdict, String> {
+        if self.beginning == Beginning::Aged && !self.holds_token_that_works() {
+            return Err("a token in use was taken away".to_owned());
+        }
+        if let Some(result) = said {
+            self.check_said(result)?;
+        }
+        self.check_others()?;
+        let next = self.run();
+        if next.failed() || !self.holds_token_that_works() {
+            return Err(format!("the next run did not put it right: {next}"));
+        }
+        let third = self.run();
+        if third.failed() || third.changed() || third.text("reason") != "valid" {
+            return Err(format!("the run after the next found something to do: {third}; the next one said {next}"));
+        }
+        self.check_others()?;
+        let alive = self.scene.sandbox.gateway().live_tokens(&self.name);
+        if self.beginning.issuer() == Issuer::Gateway && alive != 1 {
+            return Err(format!("{alive} tokens live: {next}"));
+        }
+        Ok(Verdict::Kept)
+    }
+
+    fn check_said(&self, result: &Value) -> Result<(), String> {
+        let issuer = self.beginning.issuer();
+        match (result["failed"] == true, result["token"].as_str()) {
+            (false, _) if !self.holds_token_that_works() => Err("the run says that all is well".to_owned()),
+            (true, Some(token)) if !self.scene.works(issuer, token) => {
+                Err("the token in the result is dead".to_owned())
+            }
+            (true, _) if result["msg"].as_str().unwrap_or_default().is_empty() => Err("it did not say why".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whatever was written at any time.
+    fn check_others(&self) -> Result<(), String> {
+        let history = self.scene.controller().history(self.id);
+        match history.iter().find(|version| others(&version.inputs) != self.others) {
+            Some(version) => Err(format!("other inputs were changed: {:?}", version.inputs)),
+            None => Ok(()),
+        }
+    }
+
+    fn token(&self) -> Option<String> {
+        self.scene.controller().credential(self.id).unwrap().input("token").map(str::to_owned)
+    }
+
+    fn holds_token_that_works(&self) -> bool {
+        self.token().is_some_and(|token| self.scene.works(self.beginning.issuer(), &token))
+    }
+}
+
+impl crate::Case for Case<'_> {
+    fn task(&self) -> &Value {
+        &self.task
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {
+        self.what_stands(disturbed.result()?.as_ref())
+    }
+}

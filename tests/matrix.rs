@@ -54,7 +54,6 @@ fn under_mitogen_linear_the_same_works_over_ssh_and_shows_no_secret() {
     let vault = Vault::new(&core);
     let seen = Run::new(&host, &vault, &core, Way::Mitogen, 0).play().unwrap_or_else(|printed| panic!("{printed}"));
     let mut faults = seen.secrets_shown();
-    assert!(seen.shows("The executable is sent with the task: connections of the kind"), "which way it takes");
     for (feature, check) in FEATURES.iter().filter(|(feature, _)| !NOT_UNDER_MITOGEN.contains(feature)) {
         let (is, is_to_be) = check(&seen);
         if is != is_to_be {

@@ -114,7 +114,6 @@ const TAIL: &str = "
 
 ## mitogen
 
-With `strategy: mitogen_linear` (mitogen 0.3.54 on ansible-core 2.19.14) all of the above works over ssh too, with `become` and without, and shows no secret. The executable takes the classic
-way, in mitogen's form of it: over the one connection that mitogen keeps open, to a Python on the target. Mitogen has temporary files of its own, so `ANSIBLE_KEEP_REMOTE_FILES` keeps nothing and
-`ansible_remote_tmp` does not help where nothing can be executed in the user's home.
+With `strategy: mitogen_linear` (mitogen 0.3.54 on ansible-core 2.19.14) all of the above works over ssh too, with `become` and without, and shows no secret. The one
+command goes through the connection that mitogen keeps open. Mitogen has temporary files of its own, so `ANSIBLE_KEEP_REMOTE_FILES=1` keeps nothing.
 ";

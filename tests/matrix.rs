@@ -52,9 +52,9 @@ fn under_mitogen_linear_the_same_works_over_ssh_and_shows_no_secret() {
     let Some(core) = Core::with_mitogen() else { return };
     let Some(host) = host(std::slice::from_ref(&core)) else { return };
     let vault = Vault::new(&core);
-    let seen = Run::new(&host, &vault, &core, Way::Mitogen, 0).play().unwrap();
+    let seen = Run::new(&host, &vault, &core, Way::Mitogen, 0).play().unwrap_or_else(|printed| panic!("{printed}"));
     let mut faults = seen.secrets_shown();
-    for (feature, check) in FEATURES {
+    for (feature, check) in FEATURES.iter().filter(|(feature, _)| !NOT_UNDER_MITOGEN.contains(feature)) {
         let (is, is_to_be) = check(&seen);
         if is != is_to_be {
             faults.push(format!("{feature} on {seen}:\n  is       {is}\n  is to be {is_to_be}"));
@@ -117,6 +117,9 @@ fn side_by_side<T: Send, R: Send>(jobs: VecDeque<T>, job: impl Fn(usize, T) -> R
     done.sort_by_key(|(number, _)| *number);
     done.into_iter().map(|(_, result)| result).collect()
 }
+
+/// It has files of its own.
+const NOT_UNDER_MITOGEN: [&str; 2] = ["`ansible_remote_tmp`", "`ANSIBLE_KEEP_REMOTE_FILES=1`"];
 
 /// A variable that is set to something.
 fn variable(name: &str) -> Option<String> {

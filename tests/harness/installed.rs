@@ -43,7 +43,7 @@ pub enum Way {
     Direct,
     /// On a host that is reached by ssh and keeps it.
     Fast,
-    /// Sent with each task to that host.
+    /// Sent with each task to that host, or to this machine where no host can be had.
     Classic,
 }
 
@@ -52,7 +52,7 @@ impl Way {
     pub fn all() -> Vec<Self> {
         match host() {
             Some(_) => vec![Self::Direct, Self::Fast, Self::Classic],
-            None => vec![Self::Direct],
+            None => vec![Self::Direct, Self::Classic],
         }
     }
 
@@ -82,11 +82,12 @@ impl Way {
 
     /// Ansible comes in as root, to the host's own home and to the files of this machine.
     fn variables(self) -> Value {
-        if self == Self::Direct {
-            return json!({});
-        }
-        let host = host().expect("TOKENSMITH_WAY wants a host to reach by ssh");
-        let mut variables = host.login("root");
+        let mut variables = match (self, host()) {
+            (Self::Direct, _) => return json!({}),
+            (_, Some(host)) => host.login("root"),
+            (Self::Classic, None) => return json!({ "tokensmith_path": "classic" }),
+            (Self::Fast, None) => panic!("TOKENSMITH_WAY=fast wants a host to reach by ssh, and none can be had here"),
+        };
         variables["ansible_connection"] = json!("ssh");
         variables["tokensmith_path"] = json!(if self == Self::Fast { "auto" } else { "classic" });
         variables
@@ -271,10 +272,13 @@ impl Installed {
     /// Gets a copy of what `ansible-galaxy` of this venv makes of the tarball. That takes seconds, so it is kept beside the tarball.
     fn install(&self) {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        static DIGEST: OnceLock<String> = OnceLock::new();
         let one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let tarball = PathBuf::from(variable("TOKENSMITH_TARBALL"));
-        let digest = Sha256::digest(fs::read(&tarball).expect("the tarball can be read"));
-        let digest: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digest = DIGEST.get_or_init(|| {
+            let digest = Sha256::digest(fs::read(&tarball).expect("the tarball can be read"));
+            digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        });
         let of_venv = tarball.with_file_name("installed").join(self.venv.file_name().expect("a venv has a name"));
         let kept = of_venv.join(digest);
         if !kept.exists() {
@@ -290,12 +294,16 @@ impl Installed {
         command.args(["collection", "install", "--offline", "-p", "installing"]).arg(tarball);
         let output = command.output().expect("ansible-galaxy runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let _ = fs::remove_dir_all(of_venv);
         fs::create_dir_all(of_venv).expect("a folder can be made");
+        for older in fs::read_dir(of_venv).into_iter().flatten().flatten().filter(|entry| entry.path() != kept) {
+            let _ = fs::remove_dir_all(older.path());
+        }
         let whole = of_venv.join(format!(".{}", std::process::id()));
         copy(&self.path("installing"), &whole);
         // Another process may have been as quick.
-        let _ = fs::rename(&whole, kept);
+        if fs::rename(&whole, kept).is_err() {
+            let _ = fs::remove_dir_all(&whole);
+        }
     }
 
     fn play(&self, words: &[&str], environment: &[(&str, &str)]) -> Played {

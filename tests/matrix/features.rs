@@ -27,14 +27,15 @@ pub const FEATURES: &[(&str, Check)] = &[
         (json!([seen.owner(&there), token, seen.file(&here)]), json!([SUDO, true, null]))
     }),
     ("`run_once`", |seen| {
-        let fingerprints = [seen.near("run_once"), seen.far("run_once")].map(|result| &result["fingerprint"]);
+        let fingerprints =
+            [seen.near("run_once_result"), seen.far("run_once_result")].map(|result| &result["fingerprint"]);
         (
             json!([seen.regenerations("once"), fingerprints[0] == fingerprints[1], fingerprints[0].is_string()]),
             json!([1, true, true]),
         )
     }),
     ("`loop`, `loop_control.label`", |seen| {
-        let results = &seen.near("loop")["results"];
+        let results = &seen.near("loop_result")["results"];
         (
             json!([
                 results[0]["robot"],
@@ -46,7 +47,7 @@ pub const FEATURES: &[(&str, Check)] = &[
         )
     }),
     ("`check_mode`", |seen| {
-        let result = seen.near("check_mode");
+        let result = seen.near("check_mode_result");
         (
             json!([
                 result["changed"],
@@ -58,7 +59,7 @@ pub const FEATURES: &[(&str, Check)] = &[
         )
     }),
     ("`diff`", |seen| {
-        let result = seen.near("diff");
+        let result = seen.near("diff_result");
         let fingerprint = result["fingerprint"].as_str().unwrap_or("none");
         let forecast = result["diff"]["after"].to_string().contains(fingerprint);
         (
@@ -67,7 +68,7 @@ pub const FEATURES: &[(&str, Check)] = &[
         )
     }),
     ("`module_defaults` for `group/tokensmith.redhat.all` and `.sso`", |seen| {
-        let token = seen.near("module_defaults")["access_token"].as_str().unwrap_or("none");
+        let token = seen.near("module_defaults_result")["access_token"].as_str().unwrap_or("none");
         (json!(seen.access_token_works(token)), json!(true))
     }),
     ("`!vault` inline", |seen| (json!(seen.is_access_token(&seen.place("vaulted_inline"))), json!(true))),
@@ -76,7 +77,7 @@ pub const FEATURES: &[(&str, Check)] = &[
     }),
     ("`no_log: true`", |seen| {
         (
-            json!([files(seen, ["hidden-one"]), seen.shows("acme+hidden-one"), seen.near("no_log")["robot"]]),
+            json!([files(seen, ["hidden-one"]), seen.shows("acme+hidden-one"), seen.near("no_log_result")["robot"]]),
             json!([[seen.robot_token("hidden-one")], false, "acme+hidden-one"]),
         )
     }),
@@ -87,7 +88,7 @@ pub const FEATURES: &[(&str, Check)] = &[
         )
     }),
     ("a token in the result: registered, and not shown", |seen| {
-        let results = &seen.near("secrets")["results"];
+        let results = &seen.near("secrets_result")["results"];
         let token = results[0]["token"].as_str().unwrap_or("none");
         (json!([seen.gateway_token_works(token), seen.shows(token), results[1]["failed"]]), json!([true, false, true]))
     }),
@@ -118,14 +119,14 @@ pub const FEATURES: &[(&str, Check)] = &[
         )
     }),
     ("`until`, `retries`", |seen| {
-        let result = seen.near("until");
+        let result = seen.near("until_result");
         (
             json!([result["attempts"], result["reason"], seen.file(&seen.place("until"))]),
             json!([2, "valid", seen.robot_token("until")]),
         )
     }),
     ("`register`, `failed_when`", |seen| {
-        let [failed, not_failed] = ["failed_when", "never_failed"].map(|name| seen.near(name));
+        let [failed, not_failed] = ["failed_when_result", "never_failed_result"].map(|name| seen.near(name));
         let says = not_failed["msg"].as_str().unwrap_or_default().contains("no_such_option");
         (
             json!([
@@ -138,7 +139,7 @@ pub const FEATURES: &[(&str, Check)] = &[
             json!([true, true, 1, false, true]),
         )
     }),
-    ("`ignore_unreachable`", |seen| (seen.near("unreachable")["unreachable"].clone(), json!(true))),
+    ("`ignore_unreachable`", |seen| (seen.near("unreachable_result")["unreachable"].clone(), json!(true))),
     ("arguments as `key=value`", |seen| {
         let file = seen.place("free form");
         (json!([seen.mode(&file), seen.file(&file)]), json!([0o640, seen.robot_token("free")]))

@@ -399,6 +399,9 @@ impl Seen<'_> {
     pub fn secrets_shown(&self) -> Vec<String> {
         let secrets = self.secrets();
         assert!(secrets.len() >= 25, "the play is to bring many secrets about: {}", secrets.len());
+        if find_secrets(&self.shown, &secrets).is_empty() {
+            return Vec::new();
+        }
         let lines = self.shown.lines().filter(|line| !find_secrets(line, &secrets).is_empty());
         lines.map(|line| format!("a secret is shown on {self}: {line}")).collect()
     }
@@ -407,7 +410,7 @@ impl Seen<'_> {
     pub fn results(&self) -> Vec<(String, Value)> {
         let results = self.results["near"].as_object().expect("the play kept its results");
         // How ssh says that nobody is there is its own affair.
-        let others = results.iter().filter(|(name, _)| *name != "unreachable");
+        let others = results.iter().filter(|(name, _)| *name != "unreachable_result");
         others.map(|(name, result)| (name.clone(), self.comparable(result))).collect()
     }
 
@@ -455,9 +458,9 @@ impl Seen<'_> {
         ] {
             secrets.extend(self.file(&self.place(name)));
         }
-        let items = self.near("secrets")["results"].as_array().into_iter().flatten();
+        let items = self.near("secrets_result")["results"].as_array().into_iter().flatten();
         secrets.extend(items.filter_map(|result| result["token"].as_str()).map(str::to_owned));
-        secrets.extend(self.near("module_defaults")["access_token"].as_str().map(str::to_owned));
+        secrets.extend(self.near("module_defaults_result")["access_token"].as_str().map(str::to_owned));
         secrets.into_iter().filter(|secret| secret.len() > 8).collect()
     }
 }

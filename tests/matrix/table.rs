@@ -111,4 +111,9 @@ const TAIL: &str = "
 - `async` and `ANSIBLE_KEEP_REMOTE_FILES=1` always take the classic way. `async` needs Python on the target, because Ansible's own wrapper is written in it.
 - `environment`, loops, `until`, `no_log`, check mode and all else that Ansible decides before or after a module is run makes no difference to the way.
 - `ansible_remote_tmp` is where the classic way has its files, and where a host keeps the executable when nothing can be executed in the user's home.
+
+## mitogen
+
+With `strategy: mitogen_linear` (mitogen 0.3.54 on ansible-core 2.19.14) all of the above works over ssh too, with `become` and without, and shows no secret. The one
+command goes through the connection that mitogen keeps open. Mitogen has temporary files of its own, so `ANSIBLE_KEEP_REMOTE_FILES=1` keeps nothing.
 ";

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# build.sh [--static]: executables, staged collection, tarball. Prints the tarball's path.
-# With --static, an executable that runs on this machine alone is refused.
+# build.sh [--release]: executables, staged collection, tarball. Prints the tarball's path.
+# ARCHES: the architectures to build for, all unless said otherwise.
+# With --release, anything but a static executable for each architecture is refused.
 . "$(dirname "$0")/common.sh"
 
 target_folder=${CARGO_TARGET_DIR:-$ROOT/target}
@@ -13,21 +14,22 @@ main() {
   exec 9>"$target_folder/collection.lock"
   flock 9
   local architectures architecture packed=()
-  read -ra architectures <<<"${ARCHES:-$(uname -m)}"
+  read -ra architectures <<<"${ARCHES:-x86_64 aarch64}"
   compile "${architectures[@]}"
-  for architecture in "${architectures[@]}"; do
+  for architecture in "${compiled[@]}"; do
     packed+=("$executables/tokensmith_$architecture")
   done
   cargo run --quiet --locked -p xtask -- package "$@" "${packed[@]}"
 }
 
+# In one call, as linking keeps one core busy for each architecture.
 compile() {
   local architecture targets=() environment
   for architecture; do
     targets+=("$architecture-unknown-linux-musl")
   done
   if ! environment=$("$ROOT/scripts/toolchain.sh" "${targets[@]}"); then
-    compile_for_host "$@"
+    compile_for_host
     return
   fi
   (
@@ -38,16 +40,20 @@ compile() {
   for architecture; do
     put "$target_folder/$architecture-unknown-linux-musl/release/tokensmith" "$architecture"
   done
+  compiled=("$@")
 }
 
 compile_for_host() {
-  [ "$*" = "$(uname -m)" ] || fail "without the musl targets there is an executable for $(uname -m) only, not for $*."
-  say "no static build is possible here (no musl target): this executable runs on machines like this one only."
+  local architecture
+  architecture=$(uname -m)
+  [ "${ARCHES:-$architecture}" = "$architecture" ] || fail "without the musl targets there is an executable for $architecture only, not for $ARCHES."
+  say "no static build is possible here (no musl target): the executable runs on machines like this one only, on $architecture."
   (
     add_reproducible_flags
     cargo build --release --locked -p tokensmith-modules
   )
-  put "$target_folder/release/tokensmith" "$1"
+  put "$target_folder/release/tokensmith" "$architecture"
+  compiled=("$architecture")
 }
 
 # No path of this machine in the executable, so that it is the same wherever it is built.

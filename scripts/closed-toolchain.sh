@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
-# closed-toolchain.sh TARGET… FOLDER: a rustc with the standard library of the musl targets, for a machine that reaches
+# closed-toolchain.sh FOLDER TARGET…: a rustc with the standard library of the musl targets, for a machine that reaches
 # Debian's packages and crates.io, and not the place where rustup finds targets. Leaves FOLDER/bin/rustc.
-# About 5 minutes of one core and 1.2 GB.
+# What is there already stays, so that each target is made once, in whatever order they are asked for.
 . "$(dirname "$0")/common.sh"
 
-targets=("${@:1:$#-1}")
-folder=${*: -1}
+folder=$1
+shift
 system=$folder/system
 
 main() {
-  say "making a Rust toolchain for ${targets[*]} from Debian's sources, once; this takes some minutes"
+  local target missing=()
+  once "$folder" compiler
+  exec 9>"$folder.lock"
+  flock 9
+  for target; do
+    [ -d "$(libraries "$target")" ] || missing+=("$target")
+  done
+  [ ${#missing[@]} = 0 ] || build "${missing[@]}"
+}
+
+compiler() {
   unpack
   wrap
-  build
-  rm -rf "$folder/packages" "$folder/build"
 }
 
 # Debian's newest rustc with the sources of its standard library, and the LLVM that it needs: unpacked and never installed.
@@ -30,6 +38,7 @@ unpack() {
   apt-get -qq -o APT::Sandbox::User=root download "rustc-web=$version" "$standard=$version" "libstd-rust-web-dev=$version" "rust-web-src=$version" ${llvm:+"$llvm"}
   for package in *.deb; do dpkg -x "$package" "$system"; done
   cd "$folder"
+  rm -rf packages
 }
 
 # Debian's rustc looks for its libraries where a package would have put them.
@@ -45,23 +54,36 @@ wrap() {
 # The standard library, laid where `rustup target add` would have laid it. All targets in one call, as most of the time goes
 # into one crate that uses one core. The variables are those that Rust's own build sets.
 build() {
-  local source target libraries
+  local source target
+  say "making the standard library for $* from Debian's sources, once; this takes some minutes"
   source=$(realpath "$("$folder/bin/rustc" --print sysroot)/lib/rustlib/src/rust/library")
+  rm -rf "$folder/build"
   (
     cd "$source" &&
       RUSTC=$folder/bin/rustc RUSTC_BOOTSTRAP=1 __CARGO_DEFAULT_LIB_METADATA=stablestd CARGO_TARGET_DIR=$folder/build \
       CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
       RUSTFLAGS="-Zforce-unstable-if-unmarked -Cembed-bitcode=yes --remap-path-prefix=$source=/rustc/library --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-      cargo build --release --locked "${targets[@]/#/--target=}" -p sysroot --features panic-unwind,backtrace
-  ) >"$folder/build.log" 2>&1 || {
+      cargo build --release --locked "${@/#/--target=}" -p sysroot --features panic-unwind,backtrace
+  ) >"$folder/build.log" 2>&1 9>&- || {
     tail -n 30 "$folder/build.log" >&2
     fail "the standard library could not be built; all that was said is in $folder/build.log"
   }
-  for target in "${targets[@]}"; do
-    libraries=$("$folder/bin/rustc" --print sysroot)/lib/rustlib/$target/lib
-    mkdir -p "$libraries"
-    cp "$folder/build/$target/release/deps/"*.rlib "$libraries/"
+  for target; do
+    put "$target"
   done
+  rm -rf "$folder/build"
 }
 
-main
+# In one step, so that a target is there whole or not at all.
+put() {
+  local target=$1 libraries
+  libraries=$(libraries "$target")
+  rm -rf "$libraries.new"
+  mkdir -p "$libraries.new"
+  cp "$folder/build/$target/release/deps/"*.rlib "$libraries.new/"
+  mv "$libraries.new" "$libraries"
+}
+
+libraries() { "$folder/bin/rustc" --print target-libdir --target "$1"; }
+
+main "$@"

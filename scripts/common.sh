@@ -31,6 +31,18 @@ once() {
   exec 9>&-
 }
 
+# install_programs PROGRAM[:PACKAGE]…: what is called besides. Where it cannot be installed here, what misses it says so.
+install_programs() {
+  local program missing=()
+  for program; do
+    command -v "${program%:*}" >/dev/null || missing+=("${program#*:}")
+  done
+  if [ ${#missing[@]} != 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing ${missing[*]}"
+    apt-get -qq update && apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+}
+
 # digest TEXT…: a short name for what something is made from.
 digest() { printf '%s\n' "$@" | sha256sum | cut -c1-12; }
 

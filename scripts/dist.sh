@@ -4,6 +4,6 @@
 
 cd "$ROOT"
 [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed, so nobody could build this again."
-tarball=$("$ROOT/scripts/build.sh" --static)
+tarball=$("$ROOT/scripts/build.sh" --release)
 cd "$(dirname "$tarball")"
 sha256sum "$(basename "$tarball")" | tee "$(basename "$tarball").sha256"

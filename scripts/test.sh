@@ -3,27 +3,22 @@
 # With REAL=1 a real server that cannot be had is a failure; without, its tests are skipped with a line.
 . "$(dirname "$0")/common.sh"
 
-# What some tests call besides. Where it cannot be installed here, the test that misses it says so.
-install_programs() {
-  local program missing=()
-  for program; do
-    command -v "$program" >/dev/null || missing+=("$program")
-  done
-  if [ ${#missing[@]} != 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    say "installing ${missing[*]}"
-    apt-get -qq update && apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null
-  fi
-}
-
 cd "$ROOT"
 if [ $# = 0 ]; then
   scripts/check.sh
   set -- --workspace
 fi
-install_programs strace curl
+# The other architecture costs minutes, and one test needs it.
+case " $* " in
+  *" --workspace "* | *" architectures "*) ;;
+  *) export ARCHES=${ARCHES:-$(uname -m)} ;;
+esac
+install_programs strace curl sudo sshd:openssh-server setfacl:acl qemu-aarch64-static:qemu-user-static
 TOKENSMITH_TARBALL=$(scripts/build.sh)
 TOKENSMITH_VENV=$(scripts/python.sh tools)
 TOKENSMITH_CORES=$(scripts/python.sh cores)
+TOKENSMITH_MATRIX=$(scripts/python.sh matrix)
+TOKENSMITH_MITOGEN=$(scripts/python.sh mitogen)
 TOKENSMITH_COLLECTIONS=$(scripts/python.sh posix)
 # The staged collection and the executable are what lies in the tarball.
 TOKENSMITH_STAGE=$ROOT/dist/stage/ansible_collections/tokensmith/redhat
@@ -35,5 +30,6 @@ REAL=${REAL:-}
 TOKENSMITH_KEYCLOAK=$(scripts/keycloak.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
 TOKENSMITH_GATEWAY_SITE=$(scripts/gateway-site.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
 TOKENSMITH_GALAXY_NG=$(scripts/galaxy-ng.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
-export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_COLLECTIONS TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE TOKENSMITH_KEYCLOAK TOKENSMITH_GATEWAY_SITE TOKENSMITH_GALAXY_NG REAL
+TOKENSMITH_SSH_HOSTS=$(scripts/ssh-hosts.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
+export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_MATRIX TOKENSMITH_MITOGEN TOKENSMITH_COLLECTIONS TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE TOKENSMITH_KEYCLOAK TOKENSMITH_GATEWAY_SITE TOKENSMITH_GALAXY_NG TOKENSMITH_SSH_HOSTS REAL
 cargo test --locked "$@"

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # toolchain.sh TARGET…: prints what to `eval` before `cargo zigbuild --target TARGET`, for static musl executables.
 # The targets come from where they are: already there, or `rustup target add`, or built from the distribution's Rust sources
-# (Debian and its kin; TOKENSMITH_TOOLCHAIN=closed takes this way at once). Where none works, status 1.
+# (Debian and its kin; TOKENSMITH_TOOLCHAIN=closed takes this way at once), each once, in the cache. Where none works, status 1.
 . "$(dirname "$0")/common.sh"
 
 main() {
-  local zig folder
+  local zig
   zig=$("$ROOT/scripts/python.sh" zig) || return 1
   echo "export PATH=$(quoted "$zig/bin"):\$PATH"
-  # Named by the text that makes it and the targets. Debian's version of Rust is the newest of the day it is made.
-  folder=$CACHE/rust-$(digest "$(cat "$ROOT/scripts/closed-toolchain.sh")" "$@")
+  # Named by the text that makes it. Debian's version of Rust is the newest of the day it is made.
+  folder=$CACHE/rust-$(digest "$(cat "$ROOT/scripts/closed-toolchain.sh")")
   if [ "${TOKENSMITH_TOOLCHAIN:-}" != closed ]; then
     have "$@" && return
-    [ -e "$folder/.ready" ] || { add "$@" && return; }
+    closed_has "$@" || { add "$@" && return; }
   fi
-  closed "$folder" "$@"
+  closed "$@"
 }
 
 # `--print target-libdir` answers for a target that is not there too.
@@ -31,11 +31,11 @@ add() {
   timeout 600 rustup target add "$@" >&2 && have "$@"
 }
 
+closed_has() { [ -e "$folder/.ready" ] && RUSTC=$folder/bin/rustc have "$@"; }
+
 closed() {
-  local folder=$1
-  shift
   command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
-  once "$folder" "$ROOT/scripts/closed-toolchain.sh" "$@" >&2
+  closed_has "$@" || "$ROOT/scripts/closed-toolchain.sh" "$folder" "$@" >&2
   printf 'export RUSTC=%s RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }-Clink-self-contained=no"\n' "$(quoted "$folder/bin/rustc")"
 }
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod command;
+mod kept;
 mod module;
 mod outcome;
 mod progress;

@@ -134,7 +134,6 @@ fn the_changelog_is_well_formed_and_says_what_was_released() {
 #[test]
 fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
     let Some(built) = Built::find() else { return };
-    let architecture = env::consts::ARCH;
     let mut expected: BTreeMap<String, String> = [
         ("FILES.json", "-rw-r--r--"),
         ("LICENSE", "-rw-r--r--"),
@@ -143,15 +142,20 @@ fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
         ("changelogs/changelog.yaml", "-rw-r--r--"),
         ("changelogs/config.yaml", "-rw-r--r--"),
         ("meta/runtime.yml", "-rw-r--r--"),
+        ("plugins/bin/names.json", "-rw-r--r--"),
+        ("plugins/plugin_utils/kept.py", "-rw-r--r--"),
         ("plugins/plugin_utils/native.py", "-rw-r--r--"),
     ]
     .map(|(name, mode)| (name.to_owned(), mode.to_owned()))
     .into();
-    expected.insert(format!("plugins/bin/tokensmith_{architecture}"), "-rwxr-xr-x".to_owned());
-    expected.insert(
-        format!("plugins/modules/native/tokensmith_{architecture}"),
-        format!("../../bin/tokensmith_{architecture}"),
-    );
+    let carried = ["x86_64", "aarch64"].into_iter().filter(|name| built.executable(name).exists());
+    for architecture in carried.chain([env::consts::ARCH]) {
+        expected.insert(format!("plugins/bin/tokensmith_{architecture}"), "-rwxr-xr-x".to_owned());
+        expected.insert(
+            format!("plugins/modules/native/tokensmith_{architecture}"),
+            format!("../../bin/tokensmith_{architecture}"),
+        );
+    }
     for module in modules() {
         expected.insert(format!("plugins/modules/{}.py", module.name()), "-rw-r--r--".to_owned());
         expected.insert(format!("plugins/action/{}.py", module.name()), "-rw-r--r--".to_owned());
@@ -236,6 +240,10 @@ impl Built {
             .arg(folder.path())
             .arg(&self.tarball));
         folder
+    }
+
+    fn executable(&self, architecture: &str) -> PathBuf {
+        self.stage.join("plugins/bin").join(format!("tokensmith_{architecture}"))
     }
 
     /// The tools leave files behind, so each gets a copy.

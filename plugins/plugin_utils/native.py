@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 
+from ansible import constants as C
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.tokensmith.redhat.plugins.plugin_utils import kept
 
 COLLECTION = 'tokensmith.redhat'
-BIN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bin')
+display = Display()
 
 
 class NativeModule(ActionBase):
-    """A module that is an executable. The variable `tokensmith_path: classic` has it sent as Ansible sends any binary module."""
+    """A module that is an executable.
+
+    On this machine it is run directly. A target keeps it, and one command runs it there, with the arguments nowhere on a disk. Where that is not certain to be
+    right, and with the variable `tokensmith_path: classic`, it is sent with the task, as Ansible sends any binary module.
+    """
 
     MODULE = ''
     SECRETS = ()  # the keys of a result that hold a secret
@@ -35,31 +43,87 @@ class NativeModule(ActionBase):
 
     def _run(self, arguments, task_vars):
         self._refuse_secret_in_job_file(arguments)
-        executable = self._executable()
         # Ansible names the executable, not the module, in `_ansible_module_name`.
         arguments['_tokensmith_module'] = self.MODULE
         # Whether it would return a secret from the target's environment, only the executable can tell.
         arguments['_tokensmith_async'] = bool(self._task.async_val)
-        if self._may_run_directly(executable, task_vars):
-            return self._run_directly(executable, arguments, task_vars)
-        # The fast path (the executable kept on the target, one round trip over ssh) will have its branch here.
-        return self._run_classically(executable, arguments, task_vars)
+        if self._is_to_be_quick(task_vars):
+            try:
+                if C.DEFAULT_KEEP_REMOTE_FILES:
+                    raise NotKept('ANSIBLE_KEEP_REMOTE_FILES wants the file of the arguments')
+                if self._is_local() and not self._connection.become:
+                    executable = self._executable(*self._system())
+                    if os.access(executable, os.X_OK):
+                        return self._run_directly(executable, arguments, task_vars)
+                else:
+                    self._insist_on_input()
+                    return self._run_kept(arguments, task_vars)
+            except NotKept as reason:
+                display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
+        return self._run_classically(self._executable(*self._system()), arguments, task_vars)
 
     def _run_directly(self, executable, arguments, task_vars):
-        """On this machine, with the arguments on standard input: one process, and no file."""
+        """On this machine, with the arguments on standard input: one process, without the two shells of a local connection, and no file."""
         self._update_module_args(f'{COLLECTION}.{self.MODULE}', arguments, task_vars)
-        command = self._connection._shell.build_module_command(self._compute_environment_string(), '', executable, arg_path='-')
-        answer = self._low_level_execute_command(
-            command.strip(),
-            in_data=to_bytes(json.dumps(arguments)),
-            sudoable=False,
-            executable=self._play_context.executable,  # named, so that no `sleep 0` is appended, which only ssh needs
-        )
+        environment = {}
+        self._compute_environment_string(raw_environment_out=environment)
+        display.vvv(f'EXEC {executable} -', host=self._play_context.remote_addr)
         try:
-            result = json.loads(answer['stdout'])
-        except ValueError:
-            result = None
-        return result if isinstance(result, dict) else without_result(answer['rc'], answer['stderr'])
+            done = subprocess.run(
+                [executable, '-'],
+                input=to_bytes(json.dumps(arguments)),
+                capture_output=True,
+                check=False,
+                cwd=self._loader.get_basedir(),
+                env={**os.environ, **{name: to_text(value) for name, value in environment.items()}},
+            )
+        except OSError as error:
+            return without_result(126, str(error))
+        return result_in(done.stdout) or without_result(done.returncode, to_text(done.stderr))
+
+    def _run_kept(self, arguments, task_vars):
+        """On a target that keeps the executable, or takes it in first: one command, with the arguments on standard input."""
+        arguments = dict(arguments)
+        self._update_module_args(f'{COLLECTION}.{self.MODULE}', arguments, task_vars)
+        command = kept.run(self.get_shell_option('remote_tmp', default='~/.ansible/tmp'), self._compute_environment_string())
+        for has_been_put in (False, True):
+            answer = self._command(command, to_bytes(json.dumps(arguments)))
+            word, about, output = kept.said(answer['stdout'])
+            if word == 'run' and output.startswith(kept.BEGUN):
+                return result_in(output) or without_result(answer['rc'], answer['stderr'])
+            if word == 'unsupported':
+                self._executable(*about.split())
+            if word in ('run', 'absent') and has_been_put:
+                raise NotKept(f'a copy that was put there a moment ago cannot be run: {answer["stderr"].strip()}')
+            if word not in ('run', 'absent'):
+                raise NotKept(about or answer['stderr'].strip() or 'the target has no shell of the usual kind')
+            # What printed nothing, or something else, is damaged and has not begun anything.
+            self._put(*about.split(' ', 1))
+
+    def _put(self, name, folder):
+        machine = next(machine for machine, known in kept.names().items() if known == name)
+        with open(self._executable('Linux', machine), 'rb') as executable:
+            answer = self._command(kept.put(folder, name), executable.read())
+        word, about, _output = kept.said(answer['stdout'])
+        if word != 'placed':
+            raise NotKept(about or answer['stderr'].strip())
+
+    def _command(self, command, data):
+        become = self._connection.become
+        if self._is_local() and become and become.expect_prompt():
+            # Without this a local connection gives become a terminal, which takes no data.
+            self._connection.set_option('pipelining', True)
+        return self._low_level_execute_command(command, in_data=data, executable=self._play_context.executable)
+
+    def _low_level_execute_command(self, cmd, *positional, **named):
+        """As Ansible has it. But what the executable prints may be a token, and at -vvv an ssh connection shows what was printed, unless it is told not to."""
+        play_context = self._connection._play_context
+        shown = play_context.no_log
+        play_context.no_log = shown or 'tokensmith' in cmd
+        try:
+            return super()._low_level_execute_command(cmd, *positional, **named)
+        finally:
+            play_context.no_log = shown
 
     def _run_classically(self, executable, arguments, task_vars):
         """Any connection, become, async: sent by Ansible with a file of arguments, and removed again."""
@@ -68,21 +132,35 @@ class NativeModule(ActionBase):
         if 'module_stdout' not in result:
             return result
         # There was no result. Ansible would show all that was printed, in which there might be a secret.
-        return without_result(result.get('rc'), result.get('module_stderr') or result['module_stdout'])
+        # With a terminal, all that is said comes by standard output.
+        return without_result(result.get('rc'), result['module_stdout'].strip() or result.get('module_stderr', ''))
 
-    def _may_run_directly(self, executable, task_vars):
+    def _is_to_be_quick(self, task_vars):
         path = self._templar.template(task_vars.get('tokensmith_path', 'auto'))
         if path not in ('auto', 'classic'):
             raise Refusal(f"The variable tokensmith_path is {path!r}, and may be 'auto' or 'classic'.")
-        return path == 'auto' and self._is_local() and not self._connection.become and not self._task.async_val and os.access(executable, os.X_OK)
+        return path == 'auto' and not self._task.async_val
 
-    def _executable(self):
-        """The collection's executable for the target's system."""
-        system, machine = self._system()
-        executable = os.path.join(BIN, f'tokensmith_{machine}')
+    def _insist_on_input(self):
+        """A command on the target is to be given its arguments on standard input."""
+        become = self._connection.become
+        # ansible-core up to 2.18 knows of `su` alone that it needs a terminal.
+        if become and (become.require_tty or not getattr(become, 'pipelining', become.name != 'su')):
+            raise NotKept(f'become_method {become.name} hands no input on')
+        # The connections of mitogen hand input on, and do not say so.
+        is_of_mitogen = type(self._connection).__module__.startswith('ansible_mitogen.')
+        if not self._connection.has_pipelining and not is_of_mitogen:
+            raise NotKept(f'connections of the kind {self._connection.transport} take no input')
+        if getattr(self._connection._shell, 'SHELL_FAMILY', None) != 'sh':
+            raise NotKept('the target has no shell of the usual kind')
+
+    def _executable(self, system, machine):
+        """The collection's executable for this system."""
+        executable = os.path.join(kept.BIN, f'tokensmith_{machine}')
         if system == 'Linux' and os.path.isfile(executable):
             return executable
-        carried = sorted(name.partition('_')[2] for name in os.listdir(BIN)) if os.path.isdir(BIN) else []
+        names = os.listdir(kept.BIN) if os.path.isdir(kept.BIN) else []
+        carried = sorted(name.partition('_')[2] for name in names if name.startswith('tokensmith_'))
         if not carried:
             raise Refusal(
                 f'This installation of {COLLECTION} has no executables: it was made from the source repository. '
@@ -130,13 +208,27 @@ def plain(value):
     return to_text(value)
 
 
+def result_in(output):
+    try:
+        result = json.loads(output)
+    except ValueError:
+        return None
+    return result if isinstance(result, dict) else None
+
+
 def without_result(status, printed):
     message = f'The executable ended with status {status} and without a result.'
     # With these it never ran, so what was printed is the shell's.
     if status in (126, 127):
         message = f'The executable could not be run: {printed.strip()}'
+        if 'denied' in printed:
+            message += ' (If its file system is mounted noexec, name another folder of the target in ansible_remote_tmp.)'
     return {'failed': True, 'msg': message}
 
 
 class Refusal(Exception):
     """Why the task cannot be run, as a sentence."""
+
+
+class NotKept(Exception):
+    """Why a target does not keep the executable, as a sentence."""

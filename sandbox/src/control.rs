@@ -10,7 +10,7 @@
 //! | `POST clock` `{"advance": 3600}` | moves the clock |
 //! | `GET requests` | the requests so far, without secrets |
 //! | `POST requests/clear` | forgets them |
-//! | `POST …` | what the systems know: `sso/…`, see `sso.rs`, `quay/…`, see `quay/control.rs`, `central/…`, see `central/control.rs`, `gateway/…` and `controller/…`, see `platform/control.rs`, and `hub/…`, see `hub/control.rs` |
+//! | `POST …` | what the systems know: `sso/…`, see `sso.rs`, `quay/…`, see `quay/control.rs`, `central/…`, see `central/control.rs`, `gateway/…` and `controller/…`, see `platform/control.rs` and `controller/control.rs`, and `hub/…`, see `hub/control.rs` |
 //!
 //! It is the same at every system's address.
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Map, Value};
 
+pub use self::injection::Injection;
 pub use self::objects::{Credential, JobStatus, RoleKind, Version};
 pub use self::writers::{Hold, Moment, OtherWriter};
 
@@ -24,15 +25,21 @@ mod columns;
 mod control;
 mod credential_types;
 mod credentials;
+mod injection;
 mod inputs;
 mod jobs;
+mod kinds;
 mod managed;
 pub(crate) mod objects;
 mod organizations;
+mod plain;
+mod projects;
 mod roles;
 mod rows;
+mod schedules;
 mod schema;
 mod template;
+mod templates;
 pub(crate) mod writers;
 
 pub(crate) use self::control::answer as control;
@@ -138,16 +145,9 @@ impl Platform {
         let now = self.now();
         let organization = self.organization(organization)?;
         self.change(|state| {
-            let id = state.objects.next_id();
-            state.objects.templates.push(JobTemplate {
-                id,
-                name: name.to_owned(),
-                description: String::new(),
-                organization: Some(organization),
-                credentials: credentials.to_vec(),
-                created: now,
-                modified: now,
-            });
+            let (id, credentials) = (state.objects.next_id(), credentials.to_vec());
+            let template = templates::made(templates::named(name), now);
+            state.objects.templates.push(JobTemplate { id, organization: Some(organization), credentials, ..template });
             state.objects.add_roles(Object::JobTemplate(id));
             Some(id)
         })
@@ -162,7 +162,7 @@ impl Platform {
             state.objects.jobs.push(Job {
                 id,
                 template: Some(template.id),
-                name: template.name,
+                name: template.name().to_owned(),
                 organization: template.organization,
                 status: JobStatus::New,
                 credentials: template.credentials,
@@ -179,6 +179,11 @@ impl Platform {
     pub fn set_job_status(&self, job: i64, status: JobStatus) -> bool {
         let now = self.now();
         self.change(|state| state.objects.set_status(job, status, now))
+    }
+
+    /// What a job with these credentials gets if it begins now.
+    pub fn injection(&self, credentials: &[i64]) -> Injection {
+        self.change(|state| injection::of(state, credentials))
     }
 
     /// A credential with its secrets in clear.
@@ -209,6 +214,16 @@ impl Platform {
     /// Deletes a credential, as somebody else would. `false`: there is no such credential.
     pub fn delete_credential(&self, id: i64) -> bool {
         self.change(|state| state.objects.delete_credential(id))
+    }
+
+    /// The playbooks that every project has once an update has succeeded; `site.yml` from the start.
+    pub fn set_playbooks(&self, playbooks: &[&str]) {
+        self.change(|state| state.objects.playbooks = playbooks.iter().map(|name| (*name).to_owned()).collect());
+    }
+
+    /// How often a project is looked at until its update is over, and whether it then has failed.
+    pub fn set_project_updates(&self, looks: u32, fail: bool) {
+        self.change(|state| (state.objects.looks_at_update, state.objects.updates_fail) = (looks, fail));
     }
 
     /// The next change of the credential stands still between its reading of the row and its writing.

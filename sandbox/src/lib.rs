@@ -35,6 +35,15 @@
 //! sandbox.faults().add(Fault::lost_answer().method("POST").path(hub.token_path()).times(1));
 //! // … run what is to be tested against hub.url() with hub.password("build") …
 //! assert!(!hub.token_works(&token));
+//!
+//! let controller = sandbox.controller();
+//! let inputs = serde_json::json!({ "url": hub.url(), "token": token });
+//! let id = controller.add_credential("hub", "Default", "galaxy_api_token", inputs)?;
+//! let hold = controller.hold_patch(id);
+//! // … start what is to be tested against controller.url(), or against the gateway at /api/controller/v2/ …
+//! assert!(hold.is_reached());
+//! hold.release();
+//! assert!(controller.history(id).iter().all(|version| version.inputs["url"] == hub.url()));
 //! # Ok(()) }
 //! ```
 //!
@@ -73,6 +82,7 @@ mod faults;
 pub mod hub;
 mod identity_provider;
 mod jwt;
+pub mod link;
 pub mod platform;
 pub mod quay;
 mod random;

@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::json;
-use tokensmith_sandbox::{Sandbox, quay};
+use tokensmith_sandbox::link::Link;
+use tokensmith_sandbox::{Sandbox, StartError, quay};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
         port: arguments.get_one::<u16>("port").copied().unwrap_or_default(),
         quay_robots: arguments.get_one::<usize>("quay-robots").copied().unwrap_or_default(),
         quay_latency: Duration::from_millis(arguments.get_one::<u64>("quay-latency").copied().unwrap_or_default()),
+        links: arguments.get_many("link").unwrap_or_default().copied().collect(),
         until_stdin_closes: arguments.get_flag("until-stdin-closes"),
     };
     match run(&wanted) {
@@ -38,7 +41,9 @@ fn command() -> Command {
             "The folder gets ca.pem, endpoints.json, offline_token (a first one, of the client cloud-services) and \
              quay_token (an OAuth access token of alice), rhacs_password (of Central's user admin), \
              rhacs_api_token (of its role Admin), gateway_password (of the gateway's user admin), \
-             gateway_token (of the same, with the scope write) and hub_password (of automation hub's user build); they are removed at the end. \
+             gateway_token (of the same, with the scope write), controller_password and controller_token (the same of the \
+             controller) and hub_password (of automation hub's user build); they are removed at the end. The controller's \
+             organization Default has the galaxy credential hub, and the job template deploy with the credential platform. \
              One line on standard output says when all is ready.",
         )
         .arg(Arg::new("state").long("state").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)))
@@ -60,6 +65,14 @@ fn command() -> Command {
                 .help("how long each answer of Quay takes"),
         )
         .arg(
+            Arg::new("link")
+                .long("link")
+                .value_name("ADDRESS=MILLISECONDS")
+                .action(ArgAction::Append)
+                .value_parser(far_away)
+                .help("a network in front of a server, with that round trip; endpoints.json has its address in links"),
+        )
+        .arg(
             Arg::new("until-stdin-closes")
                 .long("until-stdin-closes")
                 .action(ArgAction::SetTrue)
@@ -67,11 +80,19 @@ fn command() -> Command {
         )
 }
 
+fn far_away(text: &str) -> Result<(SocketAddr, Duration), String> {
+    let (address, milliseconds) = text.split_once('=').ok_or("no = in it")?;
+    let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
+    let milliseconds = milliseconds.parse().map_err(|error| format!("{milliseconds}: {error}"))?;
+    Ok((address, Duration::from_millis(milliseconds)))
+}
+
 struct Wanted {
     folder: PathBuf,
     port: u16,
     quay_robots: usize,
     quay_latency: Duration,
+    links: Vec<(SocketAddr, Duration)>,
     until_stdin_closes: bool,
 }
 
@@ -86,6 +107,15 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
     let rhacs_api_token = central.issue_token("administrator", &["Admin"], YEAR);
     let gateway = sandbox.gateway();
     let (_, gateway_token) = gateway.issue_token("admin", "administrator", "write");
+    let controller = sandbox.controller();
+    let (_, controller_token) = controller.issue_token("admin", "administrator", "write");
+    add_credentials(&sandbox, &gateway_token)?;
+    let links = wanted.links.iter().map(|&(server, round_trip)| {
+        let link = Link::to(server)?;
+        link.set_round_trip(round_trip);
+        Ok::<_, StartError>(link)
+    });
+    let links: Vec<_> = links.collect::<Result<_, _>>()?;
     let endpoints = json!({
         "pid": std::process::id(),
         "sandbox_url": sandbox.url(),
@@ -96,8 +126,9 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         "rhacs_url": central.url(),
         "rhacs_endpoint": central.endpoint(),
         "gateway_url": gateway.url(),
-        "controller_url": sandbox.controller().url(),
+        "controller_url": controller.url(),
         "hub_url": sandbox.hub().url(),
+        "links": links.iter().map(Link::address).collect::<Vec<_>>(),
     });
 
     // The runtime must exist before the ready line: a signal sent right after it has to be heard.
@@ -114,6 +145,8 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
         state.write("rhacs_api_token", 0o600, rhacs_api_token.as_bytes())?;
         state.write("gateway_password", 0o600, gateway.password("admin").as_bytes())?;
         state.write("gateway_token", 0o600, gateway_token.as_bytes())?;
+        state.write("controller_password", 0o600, controller.password("admin").as_bytes())?;
+        state.write("controller_token", 0o600, controller_token.as_bytes())?;
         state.write("hub_password", 0o600, sandbox.hub().password("build").unwrap_or_default().as_bytes())?;
         let (url, folder) = (sandbox.url(), wanted.folder.display());
         writeln!(std::io::stdout(), "The sandbox is ready at {url} (state in {folder}).")?;
@@ -126,6 +159,20 @@ fn run(wanted: &Wanted) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     // A blocked read of standard input must not keep the process.
     runtime.shutdown_background();
+    Ok(())
+}
+
+/// In the controller's organization `Default`: the galaxy credential `hub`, and the job template `deploy` with the credential
+/// `platform`.
+fn add_credentials(sandbox: &Sandbox, gateway_token: &str) -> Result<(), String> {
+    let (controller, hub) = (sandbox.controller(), sandbox.hub());
+    hub.add_user("projects");
+    let token = hub.issue_token("projects").unwrap_or_default();
+    let inputs = json!({ "url": format!("{}/api/galaxy/", hub.url()), "auth_url": "", "token": token });
+    controller.add_credential("hub", "Default", "galaxy_api_token", inputs)?;
+    let inputs = json!({ "host": sandbox.gateway().url(), "oauth_token": gateway_token, "verify_ssl": true });
+    let platform = controller.add_credential("platform", "Default", "controller", inputs)?;
+    controller.add_job_template("deploy", "Default", &[platform]).ok_or("There is no organization Default.")?;
     Ok(())
 }
 
@@ -166,7 +213,7 @@ impl Drop for State<'_> {
     }
 }
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "ca.pem",
     "endpoints.json",
     "offline_token",
@@ -175,6 +222,8 @@ const FILES: [&str; 9] = [
     "rhacs_api_token",
     "gateway_password",
     "gateway_token",
+    "controller_password",
+    "controller_token",
     "hub_password",
 ];
 const YEAR: i64 = 365 * 24 * 3600;

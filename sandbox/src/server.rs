@@ -112,19 +112,23 @@ impl Service {
         }
         let number = self.shared.records.add(&request);
         let fault = self.shared.faults.take(&request);
-        if fault.as_ref().is_none_or(Fault::acts)
-            && let Some(pause) = self.system.begin(&mut request)
-        {
-            pause.over().await;
-        }
-        let outcome = match fault {
-            None => Outcome::Answer(self.system.answer(&request)),
-            Some(fault) => {
-                let outcome = fault.apply(self.system.as_ref(), &request);
-                tokio::time::sleep(fault.delay_to_keep()).await;
-                outcome
+        let delay = fault.as_ref().map(Fault::delay_to_keep);
+        let pause = if fault.as_ref().is_none_or(Fault::acts) { self.system.begin(&mut request) } else { None };
+        let outcome = match pause {
+            None => act(self.system.as_ref(), &request, fault),
+            Some(pause) => {
+                let system = Arc::clone(&self.system);
+                // A server that has begun does not stop because its client goes away.
+                let acting = tokio::spawn(async move {
+                    pause.over().await;
+                    act(system.as_ref(), &request, fault)
+                });
+                acting.await.map_err(|_| Cut)?
             }
         };
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
         let latency = self.system.latency();
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
@@ -162,6 +166,13 @@ impl Service {
             encrypted: self.encrypted,
             row_read: None,
         })
+    }
+}
+
+fn act(system: &dyn System, request: &Request, fault: Option<Fault>) -> Outcome {
+    match fault {
+        None => Outcome::Answer(system.answer(request)),
+        Some(fault) => fault.apply(system, request),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::arguments::Arguments;
 use super::command::{self, Called};
+use super::kept;
 use super::report::Report;
 use super::specification::{Checked, ProcessEnvironment, Specification};
 use super::{Module, Outcome, Task};
@@ -25,7 +26,12 @@ pub fn main(modules: &[Module]) -> ExitCode {
     let program = called.next().unwrap_or_default();
     let words: Vec<OsString> = called.collect();
     match words.as_slice() {
-        [source] if is_arguments_source(source, modules) => print_once(as_module(modules, &program, source)),
+        [source] if is_arguments_source(source, modules) => {
+            if !kept::may_begin(&program) {
+                return ExitCode::from(NOT_ITSELF);
+            }
+            print_once(as_module(modules, &program, source))
+        }
         _ => match command::parse(modules, &words) {
             Called::Module(module, arguments) => print_once(run(module, arguments, io::stderr().is_terminal())),
             Called::Wrongly(message) => print_once(Report::failure(message)),
@@ -128,6 +134,8 @@ fn report_panic(info: &PanicHookInfo<'_>) -> ! {
 }
 
 static PRINTED: AtomicBool = AtomicBool::new(false);
+/// A copy that is not what its name says ends with this and without a word: the shell takes it away.
+const NOT_ITSELF: u8 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -5,16 +5,19 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::gateway::{GatewayScene, USER};
 use crate::hub::HubScene;
 use crate::quay::QuayScene;
 use crate::rhacs::RhacsScene;
 use crate::scene::{Scene, read};
+use crate::ssh_hosts::{Kind, SshHost};
 
 /// What a play is about: the options that all its tasks have, and its secrets.
 pub trait World {
@@ -27,9 +30,73 @@ pub trait World {
 /// An installed collection with the ansible-core that runs it.
 pub struct Installed {
     folder: tempfile::TempDir,
+    connections: Connections,
     venv: PathBuf,
     environment: RefCell<Vec<(String, String)>>,
     printed: RefCell<String>,
+}
+
+/// How the executable gets to run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    /// Directly, on a local connection.
+    Direct,
+    /// On a host that is reached by ssh and keeps it.
+    Fast,
+    /// Sent with each task to that host.
+    Classic,
+}
+
+impl Way {
+    /// All that are possible here.
+    pub fn all() -> Vec<Self> {
+        match host() {
+            Some(_) => vec![Self::Direct, Self::Fast, Self::Classic],
+            None => vec![Self::Direct],
+        }
+    }
+
+    /// What `TOKENSMITH_WAY` says that plays take which do not care: directly, unless it is set.
+    pub fn of_all_plays() -> Self {
+        match env::var("TOKENSMITH_WAY").unwrap_or_default().as_str() {
+            "" | "direct" => Self::Direct,
+            "fast" => Self::Fast,
+            "classic" => Self::Classic,
+            other => panic!("TOKENSMITH_WAY is {other:?}, and may be direct, fast or classic"),
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Fast => "fast",
+            Self::Classic => "classic",
+        }
+    }
+
+    /// The line that has a task take it.
+    pub fn line(self) -> String {
+        format!("vars: {}", self.variables())
+    }
+
+    /// Ansible comes in as root, to the host's own home and to the files of this machine.
+    fn variables(self) -> Value {
+        if self == Self::Direct {
+            return json!({});
+        }
+        let host = host().expect("TOKENSMITH_WAY wants a host to reach by ssh");
+        let mut variables = host.login("root");
+        variables["ansible_connection"] = json!("ssh");
+        variables["tokensmith_path"] = json!(if self == Self::Fast { "auto" } else { "classic" });
+        variables
+    }
+}
+
+/// The one of this test process. It ends with it.
+fn host() -> Option<&'static SshHost> {
+    static HOST: OnceLock<Option<SshHost>> = OnceLock::new();
+    HOST.get_or_init(|| SshHost::start(Kind::Ordinary).expect("the host starts")).as_ref()
 }
 
 /// What a run of `ansible-playbook` printed.
@@ -107,12 +174,58 @@ impl Installed {
         self.kept()
     }
 
+    /// Runs tasks on hosts reached by ssh, given by name with their variables. Gives what each kept in the fact `kept` too, by
+    /// name; that may be nothing.
+    pub fn play_on(
+        &self,
+        hosts: &Value,
+        world: &impl World,
+        tasks: &str,
+        words: &[&str],
+        environment: &[(&str, &str)],
+    ) -> (Played, Value) {
+        self.play_by(self.command("ansible-playbook"), hosts, world, tasks, words, environment)
+    }
+
+    /// The same, with the controller itself on a host.
+    pub fn play_inside(&self, host: &SshHost, hosts: &Value, world: &impl World, tasks: &str) -> (Played, Value) {
+        let outside = self.command("ansible-playbook");
+        let mut command = host.inside("env");
+        command.arg("-C").arg(self.folder.path()).arg(outside.get_program());
+        command.envs(outside.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.play_by(command, hosts, world, tasks, &["-vv"], &[])
+    }
+
+    fn play_by(
+        &self,
+        mut command: Command,
+        hosts: &Value,
+        world: &impl World,
+        tasks: &str,
+        words: &[&str],
+        environment: &[(&str, &str)],
+    ) -> (Played, Value) {
+        self.write(REMOTE_PLAY, &self.path("play.yml"), world, tasks);
+        fs::write(self.path("hosts.json"), json!({ "all": { "hosts": hosts } }).to_string())
+            .expect("a file can be written");
+        let mut all = vec!["--inventory", "hosts.json", "play.yml"];
+        all.extend(words);
+        // Where hosts have them.
+        command.env_remove("ANSIBLE_REMOTE_TEMP").env_remove("ANSIBLE_ASYNC_DIR");
+        let played = self.run(&mut command, &all, environment);
+        let kept = fs::read_to_string(self.path("kept.json")).unwrap_or_else(|_| "{}".to_owned());
+        (played, serde_json::from_str(&kept).expect("the play wrote JSON"))
+    }
+
     /// Runs tasks under ansible-runner. Gives what they kept, and each file of its artifacts.
     pub fn runner(&self, world: &impl World, tasks: &str) -> (Value, Vec<(String, String)>) {
         let data = self.path("runner");
         fs::create_dir_all(data.join("project")).expect("a folder can be made");
         fs::create_dir_all(data.join("inventory")).expect("a folder can be made");
+        fs::create_dir_all(data.join("env")).expect("a folder can be made");
         fs::write(data.join("inventory/hosts"), "localhost\n").expect("a file can be written");
+        fs::write(data.join("env/extravars"), Way::of_all_plays().variables().to_string())
+            .expect("a file can be written");
         self.write_play(&data.join("project/play.yml"), world, tasks);
         let output = self
             .command("ansible-runner")
@@ -127,6 +240,11 @@ impl Installed {
         (self.kept(), files)
     }
 
+    /// The folder of the collection.
+    pub fn collection(&self) -> PathBuf {
+        self.path("collections/ansible_collections/tokensmith/redhat")
+    }
+
     /// What the last play printed.
     pub fn printed(&self) -> String {
         self.printed.borrow().clone()
@@ -139,33 +257,67 @@ impl Installed {
 
     fn new(venv: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let installed =
-            Self { folder, venv: venv.into(), environment: RefCell::default(), printed: RefCell::default() };
-        let tarball = variable("TOKENSMITH_TARBALL");
-        let output = installed
-            .command("ansible-galaxy")
-            .args(["collection", "install", "--offline", &tarball, "-p", "collections"])
-            .output()
-            .expect("ansible-galaxy runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let installed = Self {
+            folder,
+            connections: Connections::new(),
+            venv: venv.into(),
+            environment: RefCell::default(),
+            printed: RefCell::default(),
+        };
+        installed.install();
         installed
     }
 
+    /// Gets a copy of what `ansible-galaxy` of this venv makes of the tarball. That takes seconds, so it is kept beside the tarball.
+    fn install(&self) {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let tarball = PathBuf::from(variable("TOKENSMITH_TARBALL"));
+        let digest = Sha256::digest(fs::read(&tarball).expect("the tarball can be read"));
+        let digest: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let of_venv = tarball.with_file_name("installed").join(self.venv.file_name().expect("a venv has a name"));
+        let kept = of_venv.join(digest);
+        if !kept.exists() {
+            self.install_into(&tarball, &of_venv, &kept);
+        }
+        drop(one_at_a_time);
+        copy(&kept, &self.path("collections"));
+    }
+
+    /// Under its name only when it is whole; those of older tarballs go.
+    fn install_into(&self, tarball: &Path, of_venv: &Path, kept: &Path) {
+        let mut command = self.command("ansible-galaxy");
+        command.args(["collection", "install", "--offline", "-p", "installing"]).arg(tarball);
+        let output = command.output().expect("ansible-galaxy runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let _ = fs::remove_dir_all(of_venv);
+        fs::create_dir_all(of_venv).expect("a folder can be made");
+        let whole = of_venv.join(format!(".{}", std::process::id()));
+        copy(&self.path("installing"), &whole);
+        // Another process may have been as quick.
+        let _ = fs::rename(&whole, kept);
+    }
+
     fn play(&self, words: &[&str], environment: &[(&str, &str)]) -> Played {
+        fs::write(self.path("way.json"), Way::of_all_plays().variables().to_string()).expect("a file can be written");
+        let words = [&["--extra-vars", "@way.json"], words].concat();
+        self.run(&mut self.command("ansible-playbook"), &words, environment)
+    }
+
+    fn run(&self, command: &mut Command, words: &[&str], environment: &[(&str, &str)]) -> Played {
         let _ = fs::remove_file(self.path("log"));
-        let output = self
-            .command("ansible-playbook")
-            .envs(environment.iter().copied())
-            .args(words)
-            .output()
-            .expect("ansible-playbook runs");
+        let output = command.envs(environment.iter().copied()).args(words).output().expect("ansible-playbook runs");
         let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         self.printed.replace(printed.clone());
         Played { success: output.status.success(), printed }
     }
 
     fn write_play(&self, path: &Path, world: &impl World, tasks: &str) {
-        let play = PLAY
+        self.write(PLAY, path, world, tasks);
+    }
+
+    fn write(&self, play: &str, path: &Path, world: &impl World, tasks: &str) {
+        let play = play
             .replace("TASKS", tasks)
             .replace("KEPT", &self.path("kept.json").display().to_string())
             .replace("DEFAULTS", &world.defaults().to_string())
@@ -195,6 +347,9 @@ impl Installed {
             .env("ANSIBLE_LOCAL_TEMP", self.path("local"))
             .env("ANSIBLE_REMOTE_TEMP", self.path("remote"))
             .env("ANSIBLE_ASYNC_DIR", self.path("async"))
+            .env("ANSIBLE_HOST_KEY_CHECKING", "false")
+            .env("ANSIBLE_SSH_CONTROL_PATH_DIR", self.connections.0.path())
+            .env("ANSIBLE_SSH_ARGS", SSH_ARGUMENTS)
             .env("ANSIBLE_NOCOLOR", "1")
             .env("LC_ALL", "C.UTF-8")
             .envs(self.environment.borrow().iter().map(|(name, value)| (name, value)));
@@ -203,6 +358,25 @@ impl Installed {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+}
+
+/// The folder of the connections that ssh keeps open.
+struct Connections(tempfile::TempDir);
+
+impl Connections {
+    /// The path of a socket must be short.
+    fn new() -> Self {
+        Self(tempfile::Builder::new().prefix("ts").tempdir_in("/tmp").expect("a folder can be made"))
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        for socket in fs::read_dir(self.0.path()).into_iter().flatten().flatten() {
+            let path = format!("ControlPath={}", socket.path().display());
+            let _ = Command::new("ssh").args(["-F", "none", "-o", &path, "-O", "exit", "any"]).output();
+        }
     }
 }
 
@@ -297,6 +471,12 @@ pub fn find_secrets(text: &str, secrets: &[String]) -> Vec<usize> {
     secrets.iter().enumerate().filter(|(_, secret)| found(secret)).map(|(index, _)| index).collect()
 }
 
+/// With links as links.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp runs");
+    assert!(copied.success(), "{} cannot be copied", from.display());
+}
+
 fn collect(folder: &Path, files: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -332,6 +512,31 @@ const PLAY: &str = "
       diff: false
       no_log: true
 ";
+
+const REMOTE_PLAY: &str = "
+- hosts: all
+  gather_facts: false
+  vars_files: ['SECRETS']
+  module_defaults:
+    group/tokensmith.redhat.all: DEFAULTS
+  tasks:TASKS
+
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: '{{ ansible_playbook_python }}'
+  tasks:
+    - ansible.builtin.copy:
+        content: \"{{ dict(groups['all'] | zip(groups['all'] | map('extract', hostvars) | map(attribute='kept', default={}))) | to_json }}\"
+        dest: 'KEPT'
+        mode: '0600'
+      diff: false
+      no_log: true
+";
+/// Ansible's own, and nothing of the user's.
+const SSH_ARGUMENTS: &str =
+    "-C -o ControlMaster=auto -o ControlPersist=60s -F none -o UserKnownHostsFile=/dev/null -o IdentityAgent=none";
 
 #[cfg(test)]
 mod tests {

@@ -212,7 +212,8 @@ fn template() -> Option<PathBuf> {
     is_set("TOKENSMITH_KEYCLOAK").then(|| std::env::var_os("TOKENSMITH_KEYCLOAK").map(PathBuf::from)).flatten()
 }
 
-pub(crate) fn is_set(variable: &str) -> bool {
+/// Whether the environment has something in that variable.
+pub fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 

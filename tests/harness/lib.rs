@@ -13,3 +13,4 @@ pub mod manage;
 pub mod quay;
 pub mod rhacs;
 pub mod scene;
+pub mod ssh_hosts;

@@ -11,12 +11,14 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::{figures::Figures, sandbox::Sandbox};
+use self::{figures::Figures, host::Host, remote::Remote, sandbox::Sandbox};
 
 mod executable;
 mod figures;
+mod host;
 mod play;
 mod quay;
+mod remote;
 mod sandbox;
 
 /// What `scripts/bench.sh` prepares.
@@ -29,30 +31,55 @@ pub(crate) struct Bench {
     pub(crate) sandbox: PathBuf,
     /// Where the figures go, as JSON.
     pub(crate) figures: PathBuf,
+    /// What remote hosts take, where they can be had.
+    pub(crate) hosts: Option<Hosts>,
+}
+
+/// A remote host and what it is compared with.
+pub(crate) struct Hosts {
+    /// `scripts/ssh-hosts.sh`.
+    pub(crate) script: PathBuf,
+    /// A venv with mitogen.
+    pub(crate) mitogen: PathBuf,
+}
+
+/// Pages that get the tables.
+pub(crate) struct Pages {
+    pub(crate) readme: PathBuf,
+    pub(crate) performance: PathBuf,
 }
 
 impl Bench {
-    /// Measures, prints the table and leaves the figures; with a README, the table goes there too.
-    pub(crate) fn run(&self, root: &Path, readme: Option<&Path>) -> Result<()> {
+    /// Measures, prints the tables and leaves the figures; with pages, the tables go there too.
+    pub(crate) fn run(&self, root: &Path, pages: Option<&Pages>) -> Result<()> {
         let mut figures = Figures::new(commit(root));
         let ansible = self.measure(&mut figures)?;
-        let table = figures.table(&ansible)?;
         if let Some(folder) = self.figures.parent() {
             fs::create_dir_all(folder)?;
         }
         fs::write(&self.figures, figures.json()?)
             .with_context(|| format!("cannot write {}", self.figures.display()))?;
-        if let Some(readme) = readme {
-            let text = fs::read_to_string(readme)?;
-            fs::write(readme, figures::with_table(&text, &table)?)?;
+        let mut table = figures.table(&ansible)?;
+        let remote = self.hosts.as_ref().map(|_| remote::table(&figures, &ansible)).transpose()?;
+        if remote.is_some() {
+            table.push_str(&remote::sentence(&figures)?);
         }
-        Ok(io::stdout().write_all(table.as_bytes())?)
+        let remote = remote.unwrap_or_default();
+        if let Some(pages) = pages {
+            write_into(&pages.readme, &table)?;
+            if !remote.is_empty() {
+                write_into(&pages.performance, &remote)?;
+            }
+        }
+        Ok(io::stdout().write_all(format!("{table}\n{remote}").as_bytes())?)
     }
 
     /// Returns the version of ansible-core that was measured with.
     fn measure(&self, figures: &mut Figures) -> Result<String> {
         let folder = tempfile::tempdir()?;
-        let sandbox = Sandbox::start(&self.sandbox, folder.path().join("sandbox"))?;
+        let remote = self.hosts.as_ref().map(|hosts| hosts.start(folder.path())).transpose()?;
+        let links = remote.as_ref().map(Remote::links).unwrap_or_default();
+        let sandbox = Sandbox::start(&self.sandbox, folder.path().join("sandbox"), &links)?;
         fs::write(folder.path().join("ansible.cfg"), "")?;
         let world = World { venv: fs::canonicalize(&self.venv)?, folder, sandbox };
         run(world
@@ -64,6 +91,12 @@ impl Bench {
             play::round(&world, round, figures)?;
             executable::round(&world, figures)?;
         }
+        if let Some(remote) = &remote {
+            for round in 0..ROUNDS {
+                writeln!(io::stderr(), "tokensmith: over ssh, round {} of {ROUNDS}", round + 1)?;
+                remote::round(&world, remote, round, figures)?;
+            }
+        }
         // Not between the others: it takes minutes, in which the access token of those that are to find one would end.
         for round in 0..ROUNDS {
             writeln!(io::stderr(), "tokensmith: Quay, round {} of {ROUNDS}", round + 1)?;
@@ -72,6 +105,18 @@ impl Bench {
         let version = run(world.command("ansible-playbook").arg("--version"))?;
         Ok(version.split([' ', ']']).nth(2).unwrap_or("of unknown version").to_owned())
     }
+}
+
+impl Hosts {
+    fn start(&self, folder: &Path) -> Result<Remote> {
+        let host = Host::start(&fs::canonicalize(&self.script)?, folder.join("host"))?;
+        Ok(Remote { host, mitogen: fs::canonicalize(&self.mitogen)? })
+    }
+}
+
+fn write_into(page: &Path, table: &str) -> Result<()> {
+    let text = fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+    Ok(fs::write(page, figures::with_table(&text, table)?)?)
 }
 
 /// One folder in which all happens, with the collection installed and the sandbox running.
@@ -103,9 +148,13 @@ impl World {
 
     /// A command of Ansible, with its default settings: nothing of the user's configuration, nothing left outside the folder.
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.venv.join("bin").join(name));
+        self.command_of(&self.venv, name)
+    }
+
+    fn command_of(&self, venv: &Path, name: &str) -> Command {
+        let mut command = Command::new(venv.join("bin").join(name));
         let path = env::join_paths(
-            [self.venv.join("bin")].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),
+            [venv.join("bin")].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),
         );
         let kept = ["HOME", "USER", "TMPDIR"].into_iter().filter_map(|name| Some((name, env::var_os(name)?)));
         command

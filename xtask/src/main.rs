@@ -1,10 +1,10 @@
 //! What the build does beyond cargo: the collection, from the sources and the executables.
 //!
-//! `xtask package [--static] EXECUTABLE…` stages the collection in `dist/stage`, packs it, and prints the tarball's path.
-//! An executable is named `tokensmith_ARCHITECTURE`. With `--static`, one that needs a library of its host is refused.
+//! `xtask package [--release] EXECUTABLE…` stages the collection in `dist/stage`, packs it, and prints the tarball's path.
+//! An executable is named `tokensmith_ARCHITECTURE`. With `--release`, anything but a static one for each architecture is refused.
 //!
-//! `xtask bench [--readme] TARBALL VENV SANDBOX FIGURES` measures what a task costs, prints a table, and leaves the figures
-//! in the file FIGURES. With `--readme` the table goes into the README too.
+//! `xtask bench [--readme] TARBALL VENV SANDBOX FIGURES [HOSTS MITOGEN]` measures what a task costs, prints tables, and leaves
+//! the figures in the file FIGURES. With `--readme` the tables go into the README and `docs/performance.md` too.
 
 use std::{
     env,
@@ -14,11 +14,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{bench::Bench, galaxy::Galaxy};
+use crate::{
+    bench::{Bench, Hosts, Pages},
+    galaxy::Galaxy,
+};
 
 mod bench;
 mod elf;
 mod galaxy;
+mod release;
 mod stage;
 mod stub;
 mod tarball;
@@ -27,8 +31,8 @@ fn main() -> Result<()> {
     let mut arguments = env::args().skip(1).peekable();
     match arguments.next().as_deref() {
         Some("package") => {
-            let only_static = arguments.next_if(|argument| argument == "--static").is_some();
-            package(&arguments.map(PathBuf::from).collect::<Vec<_>>(), only_static)
+            let release = arguments.next_if(|argument| argument == "--release").is_some();
+            package(&arguments.map(PathBuf::from).collect::<Vec<_>>(), release)
         }
         Some("bench") => {
             let readme = arguments.next_if(|argument| argument == "--readme").is_some();
@@ -38,14 +42,10 @@ fn main() -> Result<()> {
     }
 }
 
-fn package(executables: &[PathBuf], only_static: bool) -> Result<()> {
+fn package(executables: &[PathBuf], release: bool) -> Result<()> {
     ensure!(!executables.is_empty(), "which executables go into the collection?");
-    for executable in executables.iter().filter(|_| only_static) {
-        ensure!(
-            elf::is_static(executable)?,
-            "{} needs libraries of its host, so it is not for others",
-            executable.display()
-        );
+    if release {
+        release::check(executables)?;
     }
     let root = root()?;
     let galaxy = Galaxy::read(&root.join("galaxy.yml"))?;
@@ -56,18 +56,24 @@ fn package(executables: &[PathBuf], only_static: bool) -> Result<()> {
 }
 
 fn bench(paths: &[PathBuf], readme: bool) -> Result<()> {
-    let [tarball, venv, sandbox, figures] = paths else { bail!("usage: {BENCH}") };
+    let [tarball, venv, sandbox, figures, hosts @ ..] = paths else { bail!("usage: {BENCH}") };
+    let hosts = match hosts {
+        [] => None,
+        [script, mitogen] => Some(Hosts { script: script.clone(), mitogen: mitogen.clone() }),
+        _ => bail!("usage: {BENCH}"),
+    };
     let [tarball, venv, sandbox, figures] = [tarball, venv, sandbox, figures].map(PathBuf::clone);
     let root = root()?;
-    Bench { tarball, venv, sandbox, figures }.run(root, readme.then(|| root.join("README.md")).as_deref())
+    let pages = Pages { readme: root.join("README.md"), performance: root.join("docs/performance.md") };
+    Bench { tarball, venv, sandbox, figures, hosts }.run(root, readme.then_some(&pages))
 }
 
 fn root() -> Result<&'static Path> {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")
 }
 
-const PACKAGE: &str = "xtask package [--static] EXECUTABLE…";
-const BENCH: &str = "xtask bench [--readme] TARBALL VENV SANDBOX FIGURES";
+const PACKAGE: &str = "xtask package [--release] EXECUTABLE…";
+const BENCH: &str = "xtask bench [--readme] TARBALL VENV SANDBOX FIGURES [HOSTS MITOGEN]";
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use tokensmith_documentation::Module;
 
 use crate::{galaxy::Galaxy, stub, tarball};
@@ -41,10 +43,12 @@ fn fill(stage: &Path, root: &Path, galaxy: &Galaxy, executables: &[PathBuf]) -> 
     }
     let runtime = stage.join("meta/runtime.yml");
     write(&runtime, fs::read_to_string(&runtime)? + &action_groups(&modules))?;
+    let mut names = Map::new();
     for executable in executables {
-        add_executable(stage, executable)?;
+        let (architecture, name) = add_executable(stage, executable)?;
+        names.insert(architecture, name.into());
     }
-    Ok(())
+    write(&stage.join("plugins/bin/names.json"), Value::Object(names).to_string() + "\n")
 }
 
 /// A file with mode 0644, or a folder with all that does not look like somebody's leftover.
@@ -68,10 +72,13 @@ fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     set_mode(path, 0o644)
 }
 
-/// The real file lies in `plugins/bin`: below `plugins/modules` it would crash `ansible-test sanity`, which skips links.
-fn add_executable(stage: &Path, executable: &Path) -> Result<()> {
+/// The real file lies in `plugins/bin`: below `plugins/modules` it would crash `ansible-test sanity`, which skips links. Returns its architecture, and the name
+/// under which a target keeps it.
+fn add_executable(stage: &Path, executable: &Path) -> Result<(String, String)> {
     let name = executable.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    ensure!(name.starts_with("tokensmith_"), "{} should be named tokensmith_ARCHITECTURE", executable.display());
+    let architecture = name.strip_prefix("tokensmith_");
+    let architecture =
+        architecture.with_context(|| format!("{} should be named tokensmith_ARCHITECTURE", executable.display()))?;
     let target = stage.join("plugins/bin").join(name);
     let link = stage.join("plugins/modules/native").join(name);
     create_folder_of(&target)?;
@@ -79,7 +86,9 @@ fn add_executable(stage: &Path, executable: &Path) -> Result<()> {
     fs::copy(executable, &target).with_context(|| format!("cannot copy {}", executable.display()))?;
     set_mode(&target, 0o755)?;
     symlink(Path::new("../../bin").join(name), link)?;
-    Ok(())
+    let content = fs::read(&target)?;
+    let kept_as = format!("{:x}-{:08x}", Sha256::digest(&content), crc32fast::hash(&content));
+    Ok((architecture.to_owned(), kept_as))
 }
 
 /// `all`, and one group for each system, by the first word of a module's name.

@@ -4,9 +4,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{galaxy::Galaxy, stage, stub, tarball};
+use crate::{galaxy::Galaxy, release, stage, stub, tarball};
 
 #[test]
 fn the_same_sources_give_the_same_tarball_wherever_and_whenever_it_is_built() {
@@ -48,6 +49,7 @@ fn leftovers_and_strangers_stay_out() {
             "plugins/action",
             "plugins/action/alpha_token.py",
             "plugins/bin",
+            "plugins/bin/names.json",
             "plugins/bin/tokensmith_x86_64",
             "plugins/modules",
             "plugins/modules/alpha_token.py",
@@ -55,6 +57,49 @@ fn leftovers_and_strangers_stay_out() {
             "plugins/modules/native/tokensmith_x86_64",
         ]
     );
+}
+
+#[test]
+fn a_collection_of_both_architectures_has_both_executables_and_a_link_to_each() {
+    let sources = Sources::new(&["alpha_token"]);
+    let executables = [("x86_64", "one"), ("aarch64", "other")].map(|(name, text)| sources.executable_of(name, text));
+    let collection = stage::stage(sources.root(), &sources.galaxy(), &executables).unwrap();
+    for (name, content) in [("tokensmith_x86_64", "one"), ("tokensmith_aarch64", "other")] {
+        let file = collection.join("plugins/bin").join(name).symlink_metadata().unwrap();
+        assert_eq!((file.is_file(), file.permissions().mode() & 0o7777), (true, 0o755), "{name}");
+        let link = collection.join("plugins/modules/native").join(name);
+        assert_eq!(link.read_link().unwrap(), Path::new("../../bin").join(name));
+        assert_eq!(fs::read_to_string(link).unwrap(), content);
+    }
+    let names: Value = serde_json::from_slice(&fs::read(collection.join("plugins/bin/names.json")).unwrap()).unwrap();
+    assert_eq!(names.as_object().unwrap().keys().collect::<Vec<_>>(), ["x86_64", "aarch64"]);
+}
+
+#[test]
+fn a_collection_for_others_has_a_static_executable_for_each_architecture_and_nothing_else() {
+    let sources = Sources::new(&["alpha_token"]);
+    let executable =
+        |name: &str, machine: u8, interpreter: bool| sources.executable_of(name, headers(machine, interpreter));
+    let both = [executable("x86_64", X86_64, false), executable("aarch64", AARCH64, false)];
+    release::check(&both).unwrap();
+    let cases = [
+        (vec![executable("x86_64", X86_64, false)], "and this one has tokensmith_x86_64: build it without ARCHES"),
+        (vec![executable("aarch64", AARCH64, false)], "and this one has tokensmith_aarch64: build it without ARCHES"),
+        ([both.as_slice(), &[executable("vax", 75, false)]].concat(), "tokensmith_vax and tokensmith_x86_64: build it"),
+    ];
+    for (executables, sentence) in cases {
+        let error = release::check(&executables).unwrap_err().to_string();
+        assert!(error.contains(sentence), "{error}");
+    }
+    let cases = [
+        (AARCH64, true, "tokensmith_aarch64 needs libraries of its host, so it is not for others"),
+        (X86_64, false, "tokensmith_aarch64 is an executable for x86_64"),
+    ];
+    for (machine, interpreter, sentence) in cases {
+        executable("aarch64", machine, interpreter);
+        let error = release::check(&both).unwrap_err().to_string();
+        assert!(error.ends_with(sentence), "{error}");
+    }
 }
 
 #[test]
@@ -137,6 +182,12 @@ impl Sources {
         self.path("build/tokensmith_x86_64")
     }
 
+    fn executable_of(&self, architecture: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(&format!("build/tokensmith_{architecture}"));
+        fs::write(&path, content).unwrap();
+        path
+    }
+
     fn stage(&self) -> PathBuf {
         stage::stage(self.root(), &self.galaxy(), &[self.executable()]).unwrap()
     }
@@ -146,6 +197,18 @@ impl Sources {
     }
 }
 
+/// What an ELF executable begins with: its own header, and one program header.
+fn headers(machine: u8, interpreter: bool) -> Vec<u8> {
+    let mut bytes = vec![0; 64 + 56];
+    bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    bytes[18] = machine;
+    (bytes[32], bytes[54], bytes[56]) = (64, 56, 1);
+    bytes[64] = if interpreter { 3 } else { 1 };
+    bytes
+}
+
+const X86_64: u8 = 62;
+const AARCH64: u8 = 183;
 const GALAXY: &str = "
 namespace: tokensmith
 name: redhat

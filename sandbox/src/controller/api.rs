@@ -2,7 +2,8 @@
 
 use hyper::Method;
 
-use super::{credential_types, credentials, jobs, organizations, roles};
+use super::kinds::Kind;
+use super::{credential_types, credentials, jobs, organizations, plain, projects, roles, templates};
 use crate::exchange::Answer;
 use crate::platform::State;
 use crate::platform::access::Caller;
@@ -33,6 +34,13 @@ pub(crate) enum Endpoint {
     TemplateJobs(i64),
     Jobs,
     UnifiedJobs,
+    Launch(i64),
+    TemplateSchedules(i64),
+    ProjectPlaybooks(i64),
+    ProjectUpdate(i64),
+    InventoryHosts(i64),
+    Plain(Kind),
+    PlainItem(Kind, i64),
     Job(i64),
     JobCredentials(i64),
 }
@@ -61,6 +69,13 @@ impl Endpoint {
             (["job_templates", _, "credentials"], Some(id)) => Self::TemplateCredentials(id),
             (["job_templates", _, "object_roles"], Some(id)) => Self::TemplateRoles(id),
             (["job_templates", _, "jobs"], Some(id)) => Self::TemplateJobs(id),
+            (["job_templates", _, "launch"], Some(id)) => Self::Launch(id),
+            (["job_templates", _, "schedules"], Some(id)) => Self::TemplateSchedules(id),
+            (["projects", _, "playbooks"], Some(id)) => Self::ProjectPlaybooks(id),
+            (["projects", _, "update"], Some(id)) => Self::ProjectUpdate(id),
+            (["inventories", _, "hosts"], Some(id)) => Self::InventoryHosts(id),
+            ([name], _) if Kind::of(name).is_some() => Self::Plain(Kind::of(name)?),
+            ([name, _], Some(id)) if Kind::of(name).is_some() => Self::PlainItem(Kind::of(name)?, id),
             (["jobs"], _) => Self::Jobs,
             (["unified_jobs"], _) => Self::UnifiedJobs,
             (["jobs", _], Some(id)) => Self::Job(id),
@@ -71,15 +86,23 @@ impl Endpoint {
 
     pub(crate) fn methods(self) -> &'static [Method] {
         match self {
-            Self::Organization(_) | Self::CredentialType(_) | Self::Credential(_) => {
-                &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE]
-            }
+            Self::Organization(_)
+            | Self::CredentialType(_)
+            | Self::Credential(_)
+            | Self::JobTemplate(_)
+            | Self::PlainItem(..) => &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE],
             Self::Organizations
             | Self::GalaxyCredentials(_)
             | Self::UserRoles(_)
             | Self::CredentialTypes
             | Self::Credentials
             | Self::CredentialTest(_)
+            | Self::JobTemplates
+            | Self::Launch(_)
+            | Self::TemplateSchedules(_)
+            | Self::ProjectUpdate(_)
+            | Self::InventoryHosts(_)
+            | Self::Plain(_)
             | Self::TemplateCredentials(_) => &[Method::GET, Method::POST],
             _ => &[Method::GET],
         }
@@ -115,8 +138,30 @@ impl Endpoint {
             Self::CredentialActivity(id) => credentials::activity(state, call, caller, id),
             Self::CredentialSources(id) => credentials::sources(state, call, caller, id),
             Self::CredentialTest(id) => credentials::test(state, caller, id),
-            Self::JobTemplates => jobs::templates(state, call, caller),
-            Self::JobTemplate(id) => jobs::template(state, call, caller, id),
+            Self::JobTemplates if is_read => jobs::templates(state, call, caller),
+            Self::JobTemplates => templates::create(state, call, caller),
+            Self::JobTemplate(id) if is_read => jobs::template(state, call, caller, id),
+            Self::JobTemplate(id) if is_delete => templates::delete(state, caller, id),
+            Self::JobTemplate(id) => templates::change(state, call, caller, id),
+            Self::Launch(id) if is_read => jobs::template(state, call, caller, id),
+            Self::Launch(id) => templates::launch(state, call, caller, id),
+            Self::TemplateSchedules(id) => {
+                jobs::template(state, call, caller, id)?;
+                Self::child(state, call, caller, Kind::Schedule, ("unified_job_template", id))
+            }
+            Self::InventoryHosts(id) => {
+                plain::read(state, call, caller, Kind::Inventory, id)?;
+                Self::child(state, call, caller, Kind::Host, ("inventory", id))
+            }
+            Self::ProjectPlaybooks(id) => projects::playbooks(state, caller, id),
+            Self::ProjectUpdate(id) if is_read => plain::read(state, call, caller, Kind::Project, id),
+            Self::ProjectUpdate(id) => projects::update(state, call, caller, id),
+            Self::Plain(kind) if is_read => plain::list(state, call, caller, kind, None),
+            Self::Plain(kind) => plain::create(state, call, caller, kind, None),
+            Self::PlainItem(Kind::Project, id) if is_read => projects::read(state, call, caller, id),
+            Self::PlainItem(kind, id) if is_read => plain::read(state, call, caller, kind, id),
+            Self::PlainItem(kind, id) if is_delete => plain::delete(state, caller, kind, id),
+            Self::PlainItem(kind, id) => plain::change(state, call, caller, kind, id),
             Self::TemplateCredentials(id) if is_read => jobs::template_credentials(state, call, caller, id),
             Self::TemplateCredentials(id) => jobs::associate(state, call, caller, id),
             Self::TemplateRoles(id) => jobs::template_roles(state, call, caller, id),
@@ -125,5 +170,19 @@ impl Endpoint {
             Self::Job(id) => jobs::read(state, call, caller, id),
             Self::JobCredentials(id) => jobs::credentials(state, call, caller, id),
         }
+    }
+
+    /// A list below its parent, or a new one in it.
+    fn child(
+        state: &mut State,
+        call: &Call<'_>,
+        caller: &Caller,
+        kind: Kind,
+        parent: (&str, i64),
+    ) -> Result<Answer, Answer> {
+        if call.method() == Method::GET {
+            return plain::list(state, call, caller, kind, Some(parent));
+        }
+        plain::create(state, call, caller, kind, Some(parent))
     }
 }

@@ -1,6 +1,7 @@
 //! What each of the controller's lists can be filtered and ordered by.
 
 use super::objects::{Activity, Credential, CredentialType, InputSource, Job, JobTemplate, Role};
+use super::plain::Plain;
 use crate::platform::State;
 use crate::platform::filters::{Cell, Column, Kind, Listed, contains};
 
@@ -123,8 +124,8 @@ impl Listed for JobTemplate {
     const CLASS: &'static str = "JobTemplate";
     const COLUMNS: &'static [Column<Self>] = &[
         Column { name: "id", kind: Kind::Number, cell: |_, row| Cell::Number(row.id) },
-        Column { name: "name", kind: Kind::Text, cell: |_, row| Cell::text(&row.name) },
-        Column { name: "description", kind: Kind::Text, cell: |_, row| Cell::text(&row.description) },
+        Column { name: "name", kind: Kind::Text, cell: |_, row| Cell::text(row.name()) },
+        Column { name: "description", kind: Kind::Text, cell: |_, row| Cell::text(row.description()) },
         Column {
             name: "organization",
             kind: Kind::Relation("Organization"),
@@ -141,7 +142,7 @@ impl Listed for JobTemplate {
     ];
 
     fn is_found(row: &Self, words: &str) -> bool {
-        contains(&row.name, words) || contains(&row.description, words)
+        contains(row.name(), words) || contains(row.description(), words)
     }
 }
 
@@ -178,6 +179,43 @@ impl Listed for Job {
 
     fn is_found(row: &Self, words: &str) -> bool {
         contains(&row.name, words)
+    }
+}
+
+impl Listed for Plain {
+    const CLASS: &'static str = "Object";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column { name: "id", kind: Kind::Number, cell: |_, row| Cell::Number(row.id) },
+        Column { name: "name", kind: Kind::Text, cell: |_, row| Cell::text(row.text("name")) },
+        Column { name: "description", kind: Kind::Text, cell: |_, row| Cell::text(row.text("description")) },
+        Column { name: "image", kind: Kind::Text, cell: |_, row| Cell::text(row.text("image")) },
+        Column { name: "scm_url", kind: Kind::Text, cell: |_, row| Cell::text(row.text("scm_url")) },
+        Column {
+            name: "organization",
+            kind: Kind::Relation("Organization"),
+            cell: |_, row| Cell::number(row.key("organization")),
+        },
+        Column {
+            name: "organization__name",
+            kind: Kind::Text,
+            cell: |state, row| organization_name(state, row.key("organization")),
+        },
+        Column {
+            name: "inventory",
+            kind: Kind::Relation("Inventory"),
+            cell: |_, row| Cell::number(row.key("inventory")),
+        },
+        Column {
+            name: "unified_job_template",
+            kind: Kind::Relation("UnifiedJobTemplate"),
+            cell: |_, row| Cell::number(row.key("unified_job_template")),
+        },
+        Column { name: "created", kind: Kind::Time, cell: |_, row| Cell::Time(row.created) },
+        Column { name: "modified", kind: Kind::Time, cell: |_, row| Cell::Time(row.modified) },
+    ];
+
+    fn is_found(row: &Self, words: &str) -> bool {
+        contains(row.text("name"), words) || contains(row.text("description"), words)
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `controller/job_template` `{"name", "organization", "credentials": [ids]}` | makes one; answers `{"id": …}` |
 //! | `controller/job` `{"template", "status"}`, or `{"job", "status"}` | makes one, or moves it on; answers `{"id": …}` |
 //! | `controller/other_writer` `{"credential", "moment", "user", "inputs", "description"}` | somebody else writes at the next change: `before_patch`, `within_patch`, `around_patch`, `after_patch` |
+//! | `controller/projects` `{"playbooks": [names], "looks", "fail"}` | what projects have, how often one is looked at until its update is over, and whether it then has failed |
 //! | `controller/write_gap` `{"milliseconds": …}` | how long each change takes between its reading and its writing |
 //!
 //! `organization` is a name, `Default` unless it is given.
@@ -49,6 +50,7 @@ pub(crate) fn answer(controller: &Platform, action: &str, arguments: &Value) -> 
         }),
         "job" => with_answer(arguments, |wanted: Job| wanted.apply(controller)),
         "other_writer" => with(arguments, |other: Other| controller.expect_other_writer(other.into())),
+        "projects" => with(arguments, |projects: Projects| projects.apply(controller)),
         "write_gap" => with(arguments, |gap: Gap| controller.set_write_gap(Duration::from_millis(gap.milliseconds))),
         _ => return None,
     })
@@ -186,6 +188,25 @@ impl From<Other> for OtherWriter {
     fn from(other: Other) -> Self {
         let Other { credential, moment, user, inputs, description } = other;
         Self { credential, moment, username: user, inputs, description }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Projects {
+    playbooks: Option<Vec<String>>,
+    #[serde(default)]
+    looks: u32,
+    #[serde(default)]
+    fail: bool,
+}
+
+impl Projects {
+    fn apply(self, controller: &Platform) {
+        if let Some(playbooks) = self.playbooks {
+            controller.set_playbooks(&playbooks.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        controller.set_project_updates(self.looks, self.fail);
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn list(state: &State, call: &Call<'_>, caller: &Caller) -> Result<An
 /// `GET credentials/ID/`.
 pub(crate) fn read(state: &State, call: &Call<'_>, caller: &Caller, id: i64) -> Result<Answer, Answer> {
     let credential = readable(state, caller, id)?;
-    Ok(Answer::json(200, &rows::credential_detail(state, call, caller, credential)))
+    Ok(Answer::json(200, &rows::credential(state, call, caller, credential)))
 }
 
 /// `POST credentials/`. What the type requires is not looked at.
@@ -29,12 +29,7 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>, caller: &Caller) -> Res
     let body = call.fields(state.release)?;
     may_create(state, caller, &body)?;
     let sent = Sent::read(state, &body, true)?;
-    let owners = ["organization", "user", "team"].iter().filter(|name| is_given(&body, name)).count();
-    match owners {
-        0 => return Err(detail(400, json!(["Missing 'user', 'team', or 'organization'."]))),
-        1 => {}
-        _ => return Err(detail(400, json!([TWO_OWNERS]))),
-    }
+    check_owner(&body)?;
     let (Some(name), Some(type_id)) = (sent.name, sent.credential_type) else { return Err(answers::server_error()) };
     let Some(kind) = state.objects.credential_type(type_id).cloned() else { return Err(answers::server_error()) };
     let inputs = Inputs::new(&kind, &sent.inputs.unwrap_or_default())?;
@@ -60,7 +55,7 @@ pub(crate) fn create(state: &mut State, call: &Call<'_>, caller: &Caller) -> Res
     }
     state.objects.log(id, call.now, caller.user.id, "create", json!({ "id": id, "inputs": "hidden" }));
     let credential = found(state, id)?;
-    let row = rows::credential_detail(state, call, caller, credential);
+    let row = rows::credential(state, call, caller, credential);
     Ok(Answer::json(201, &row).header("location", call.link(&format!("credentials/{id}/"))))
 }
 
@@ -215,6 +210,20 @@ fn differences(before: &Credential, after: &Credential) -> Map<String, Value> {
     changes
 }
 
+/// Exactly one of three.
+fn check_owner(body: &Map<String, Value>) -> Result<(), Answer> {
+    let owners: Vec<_> = ["organization", "team", "user"].into_iter().filter(|name| is_given(body, name)).collect();
+    let sentence = match owners.len() {
+        0 => "Missing 'user', 'team', or 'organization'.".to_owned(),
+        1 => return Ok(()),
+        _ => {
+            let received = owners.join(", ");
+            format!("Only one of 'user', 'team', or 'organization' should be provided, received {received} fields.")
+        }
+    };
+    Err(detail(400, json!([sentence])))
+}
+
 fn is_given(body: &Map<String, Value>, name: &str) -> bool {
     body.get(name).is_some_and(|value| !value.is_null())
 }
@@ -259,7 +268,5 @@ fn inputs(body: &Map<String, Value>) -> Result<Option<Map<String, Value>>, Strin
     }
 }
 
-const TWO_OWNERS: &str =
-    "Only one of 'user', 'team', or 'organization' should be provided, received organization, user fields.";
 const TYPE_IS_FIXED: &str = "You cannot change the credential type of the credential, as it may break the functionality of \
                              the resources using it.";

@@ -109,7 +109,7 @@ impl CredentialType {
         self.field(name).is_some_and(|field| field["secret"] == true)
     }
 
-    fn is_flag(&self, name: &str) -> bool {
+    pub(crate) fn is_flag(&self, name: &str) -> bool {
         self.field(name).is_some_and(|field| field["type"] == "boolean")
     }
 

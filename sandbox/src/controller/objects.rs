@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::inputs::Inputs;
 use super::managed;
+use super::plain::Plain;
 use super::writers::Writers;
 
 /// The objects of a controller; a gateway has none.
@@ -19,6 +20,12 @@ pub(crate) struct Objects {
     pub(crate) roles: Vec<Role>,
     pub(crate) templates: Vec<JobTemplate>,
     pub(crate) jobs: Vec<Job>,
+    pub(crate) plain: Vec<Plain>,
+    /// The playbooks that every project has once an update has succeeded.
+    pub(crate) playbooks: Vec<String>,
+    /// How often a project is looked at before its update is over.
+    pub(crate) looks_at_update: u32,
+    pub(crate) updates_fail: bool,
     pub(crate) activity: Vec<Activity>,
     pub(crate) history: BTreeMap<i64, Vec<Version>>,
     pub(crate) writers: Writers,
@@ -137,12 +144,22 @@ pub(crate) struct Role {
 #[derive(Clone, Debug)]
 pub(crate) struct JobTemplate {
     pub(crate) id: i64,
-    pub(crate) name: String,
-    pub(crate) description: String,
     pub(crate) organization: Option<i64>,
     pub(crate) credentials: Vec<i64>,
+    /// All others, its name too.
+    pub(crate) fields: Map<String, Value>,
     pub(crate) created: i64,
     pub(crate) modified: i64,
+}
+
+impl JobTemplate {
+    pub(crate) fn name(&self) -> &str {
+        self.fields.get("name").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    pub(crate) fn description(&self) -> &str {
+        self.fields.get("description").and_then(Value::as_str).unwrap_or_default()
+    }
 }
 
 /// Its credentials are those of its beginning.
@@ -214,7 +231,8 @@ pub(crate) struct Activity {
 impl Objects {
     /// The types that come with a controller.
     pub(crate) fn new(now: i64) -> Self {
-        let mut objects = Self::default();
+        let playbooks = vec!["site.yml".to_owned()];
+        let mut objects = Self { playbooks, looks_at_update: 2, ..Self::default() };
         for managed in managed::TYPES {
             let id = objects.next_id();
             objects.types.push(managed.made(id, now));

@@ -22,7 +22,6 @@ pub(crate) fn credential_type(call: &Call<'_>, kind: &CredentialType) -> Value {
     })
 }
 
-/// As a list has it.
 pub(crate) fn credential(state: &State, call: &Call<'_>, caller: &Caller, credential: &Credential) -> Value {
     let id = credential.id;
     let link = |rest: &str| call.link(&format!("credentials/{id}/{rest}"));
@@ -59,18 +58,6 @@ pub(crate) fn credential(state: &State, call: &Call<'_>, caller: &Caller, creden
         "kind": kind.and_then(|kind| kind.namespace), "cloud": kind.is_some_and(|kind| kind.kind == "cloud"),
         "kubernetes": kind.is_some_and(|kind| kind.kind == "kubernetes"),
     })
-}
-
-/// The same with its address by name.
-pub(crate) fn credential_detail(state: &State, call: &Call<'_>, caller: &Caller, row: &Credential) -> Value {
-    let mut shown = credential(state, call, caller, row);
-    if let Some(kind) = state.objects.credential_type(row.credential_type) {
-        let organization = row.organization.and_then(|id| state.organization(id));
-        let organization = organization.map(|organization| organization.name.as_str()).unwrap_or_default();
-        let name = format!("{}++{}+{}++{organization}", row.name, kind.name, kind.kind);
-        shown["related"]["named_url"] = json!(call.link(&format!("credentials/{name}/")));
-    }
-    shown
 }
 
 fn owners(state: &State, call: &Call<'_>, credential: &Credential) -> Value {
@@ -180,10 +167,11 @@ pub(crate) fn job_template(state: &State, call: &Call<'_>, row: &JobTemplate) ->
     let link = |rest: &str| call.link(&format!("job_templates/{}/{rest}", row.id));
     let organization = row.organization.and_then(|id| state.organization(id));
     let last = state.objects.jobs.iter().rfind(|job| job.template == Some(row.id));
-    json!({
+    let mut shown = json!({
         "id": row.id, "type": "job_template", "url": link(""),
         "related": {
-            "credentials": link("credentials/"), "jobs": link("jobs/"), "object_roles": link("object_roles/"),
+            "credentials": link("credentials/"), "jobs": link("jobs/"), "schedules": link("schedules/"),
+            "launch": link("launch/"), "object_roles": link("object_roles/"),
         },
         "summary_fields": {
             "organization": organization.map(organization_summary),
@@ -191,10 +179,14 @@ pub(crate) fn job_template(state: &State, call: &Call<'_>, row: &JobTemplate) ->
             "object_roles": object_roles(state, Object::JobTemplate(row.id)),
             "credentials": credential_summaries(state, &row.credentials),
         },
-        "created": time::text(row.created), "modified": time::text(row.modified), "name": row.name,
-        "description": row.description, "job_type": "run", "organization": row.organization,
-        "status": last.map_or("never updated", |job| job.status.name()),
-    })
+        "created": time::text(row.created), "modified": time::text(row.modified),
+    });
+    for (name, value) in &row.fields {
+        shown[name] = value.clone();
+    }
+    shown["organization"] = json!(row.organization);
+    shown["status"] = json!(last.map_or("never updated", |job| job.status.name()));
+    shown
 }
 
 pub(crate) fn job(state: &State, call: &Call<'_>, row: &Job) -> Value {
@@ -203,7 +195,7 @@ pub(crate) fn job(state: &State, call: &Call<'_>, row: &Job) -> Value {
     let mut related = json!({ "credentials": link("credentials/") });
     let mut summary = json!({ "credentials": credential_summaries(state, &row.credentials) });
     if let Some(template) = template {
-        let shown = json!({ "id": template.id, "name": template.name, "description": template.description });
+        let shown = json!({ "id": template.id, "name": template.name(), "description": template.description() });
         related["job_template"] = json!(call.link(&format!("job_templates/{}/", template.id)));
         related["unified_job_template"] = related["job_template"].clone();
         summary["job_template"] = shown.clone();

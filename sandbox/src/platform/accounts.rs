@@ -23,6 +23,8 @@ pub(crate) fn open_page(release: Release, endpoint: &Endpoint, base: &str) -> Op
             "users": link("users"), "applications": link("applications"), "tokens": link("tokens"),
             "credential_types": link("credential_types"), "credentials": link("credentials"),
             "job_templates": link("job_templates"), "jobs": link("jobs"), "unified_jobs": link("unified_jobs"),
+            "execution_environments": link("execution_environments"), "projects": link("projects"),
+            "inventories": link("inventories"), "hosts": link("hosts"), "schedules": link("schedules"),
         }),
         Endpoint::Root => json!({
             "applications": link("applications"), "me": link("me"), "organizations": link("organizations"),

@@ -1,5 +1,7 @@
 //! What becomes of the inputs of a credential that is written to: every row of the controller's table.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -148,6 +150,29 @@ fn two_writers_that_meet_lose_an_update_and_both_get_200() {
 }
 
 #[test]
+fn a_change_that_stands_still_is_made_though_its_client_has_gone() {
+    let scene = Scene::start();
+    let hold = scene.controller.handle.hold_patch(scene.id);
+    let body = r#"{"description": "late"}"#;
+    let authorization = scene.controller.password_of("admin");
+    let (id, length) = (scene.id, body.len());
+    let request = format!(
+        "PATCH /api/v2/credentials/{id}/ HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let mut client = TcpStream::connect(scene.controller.handle.plain_url().trim_start_matches("http://")).unwrap();
+    client.write_all(request.as_bytes()).unwrap();
+    assert!(hold.is_reached());
+    drop(client);
+    hold.release();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while scene.stored().description != "late" {
+        assert!(Instant::now() < deadline, "it was never made");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn another_writer_comes_at_the_moment_that_was_named() {
     let rows = [
         (Moment::BeforePatch, "NEW", "OTHERS"),
@@ -178,16 +203,16 @@ fn another_writer_comes_at_the_moment_that_was_named() {
 
 #[test]
 fn faults_hit_before_or_after_the_change() {
-    let rows: [(fn() -> Fault, Option<u16>, &str); 4] = [
-        (Fault::server_error, Some(500), "OLD"),
-        (|| Fault::server_error().acting(), Some(500), "NEW"),
-        (Fault::cut, None, "OLD"),
-        (Fault::lost_answer, None, "NEW"),
+    let rows = [
+        (Fault::server_error(), Some(500), "OLD"),
+        (Fault::server_error().acting(), Some(500), "NEW"),
+        (Fault::cut(), None, "OLD"),
+        (Fault::lost_answer(), None, "NEW"),
     ];
     for (fault, status, token) in rows {
         let scene = Scene::start();
         let shown = scene.get().json()["inputs"].clone();
-        scene.controller.sandbox.faults().add(fault().method("PATCH").path("/credentials/").times(1));
+        scene.controller.sandbox.faults().add(fault.method("PATCH").path("/credentials/").times(1));
         let answer = scene.try_patch(&json!({ "inputs": with(&shown, "token", json!("NEW")) }));
         assert_eq!(answer.ok().map(|answer| answer.status), status, "{token}");
         assert_eq!(scene.stored().input("token"), Some(token));

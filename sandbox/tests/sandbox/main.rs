@@ -15,6 +15,12 @@ mod central_tokens;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod controller_objects;
+#[cfg(test)]
+mod controller_setup;
+#[cfg(test)]
+mod controller_types;
+#[cfg(test)]
 mod controller_writes;
 #[cfg(test)]
 mod faults;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
 
 use super::{LOOP, World, figures::Figures};
 
@@ -18,9 +19,13 @@ pub(super) fn round(world: &World, figures: &mut Figures) -> Result<()> {
     let executable = world.executable();
     let mut arguments = world.refresh();
     arguments["_tokensmith_module"] = "sso_token".into();
-    let arguments = arguments.to_string();
+    let mut nothing_to_do = arguments.clone();
+    // Here the plays have left one.
+    nothing_to_do["dest"] = json!(world.path("access_token"));
+    let (arguments, nothing_to_do) = (arguments.to_string(), nothing_to_do.to_string());
     for _ in 0..LOOP {
         figures.add("executable_version", "ms", milliseconds(&executable, "--version", "")?);
+        figures.add("executable_nothing_to_do", "ms", milliseconds(&executable, "-", &nothing_to_do)?);
         figures.add("executable_refresh", "ms", milliseconds(&executable, "-", &arguments)?);
     }
     figures.add("executable_memory", "bytes", peak_memory(start(&executable, "-", &arguments, Stdio::piped())?)?);

@@ -14,7 +14,7 @@ pub(super) struct Figures {
 }
 
 struct Samples {
-    name: &'static str,
+    name: String,
     unit: &'static str,
     values: Vec<f64>,
 }
@@ -35,10 +35,10 @@ impl Figures {
         Self { commit, samples: Vec::new() }
     }
 
-    pub(super) fn add(&mut self, name: &'static str, unit: &'static str, value: f64) {
+    pub(super) fn add(&mut self, name: &str, unit: &'static str, value: f64) {
         match self.samples.iter_mut().find(|samples| samples.name == name) {
             Some(samples) => samples.values.push(value),
-            None => self.samples.push(Samples { name, unit, values: vec![value] }),
+            None => self.samples.push(Samples { name: name.to_owned(), unit, values: vec![value] }),
         }
     }
 
@@ -87,14 +87,14 @@ impl Figures {
         let middle = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
         let [median, min, max] =
             [middle, values[0], values[values.len() - 1]].map(|value| (value * 1000.0).round() / 1000.0);
-        Figure { name: samples.name, median, min, max, unit: samples.unit, commit: &self.commit }
+        Figure { name: &samples.name, median, min, max, unit: samples.unit, commit: &self.commit }
     }
 }
 
-/// The text of the README with this table in it.
-pub(super) fn with_table(readme: &str, table: &str) -> Result<String> {
-    let (before, rest) = readme.split_once(BEGIN).context("the README has no place that begins the table")?;
-    let (_, after) = rest.split_once(END).context("the README has no place that ends the table")?;
+/// The text of the README or a page with this table in it.
+pub(super) fn with_table(page: &str, table: &str) -> Result<String> {
+    let (before, rest) = page.split_once(BEGIN).context("the page has no place that begins the table")?;
+    let (_, after) = rest.split_once(END).context("the page has no place that ends the table")?;
     Ok(format!("{before}{BEGIN}\n{table}{END}{after}"))
 }
 

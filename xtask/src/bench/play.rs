@@ -1,6 +1,6 @@
 //! The time per task in a loop, as Ansible's own callback `junit` measures it: from the start of a loop to its result.
 
-use std::fs;
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -18,19 +18,23 @@ pub(super) fn round(world: &World, round: usize, figures: &mut Figures) -> Resul
         tasks.push(way.looped());
         tasks.extend(way.check());
     }
-    let report = report_of(world, &tasks)?;
+    let report = report_of_local(world, &tasks)?;
     for way in &ways {
         figures.add(way.name, "ms", seconds(&report, way.name)? * 1000.0 / LOOP as f64);
     }
     Ok(())
 }
 
-/// Plays the tasks, and gives the report of the callback `junit`.
-pub(super) fn report_of(world: &World, tasks: &[Value]) -> Result<String> {
-    let playbook = world.path("bench.yml");
-    fs::write(&playbook, json!([{ "hosts": "localhost", "gather_facts": false, "tasks": tasks }]).to_string())?;
-    let reports = world.path("report");
-    let mut command = world.command("ansible-playbook");
+/// Plays the tasks on this machine, and gives the report of the callback `junit`.
+pub(super) fn report_of_local(world: &World, tasks: &[Value]) -> Result<String> {
+    let play = json!([{ "hosts": "localhost", "gather_facts": false, "tasks": tasks }]);
+    report_of(world, world.command("ansible-playbook"), &play)
+}
+
+/// Has the command play it, and gives the report of the callback `junit`.
+pub(super) fn report_of(world: &World, mut command: Command, play: &Value) -> Result<String> {
+    let (playbook, reports) = (world.path("bench.yml"), world.path("report"));
+    fs::write(&playbook, play.to_string())?;
     command.env("ANSIBLE_CALLBACKS_ENABLED", "ansible.builtin.junit").env("JUNIT_OUTPUT_DIR", &reports);
     run(command.env("JUNIT_HIDE_TASK_ARGUMENTS", "true").arg(&playbook))?;
     let file = reports.read_dir()?.next().context("Ansible left no report")??.path();
@@ -65,9 +69,6 @@ fn ways(world: &World) -> Vec<Way> {
         task["vars"] = json!({ "tokensmith_path": "classic" });
         task
     };
-    let form = json!({ "grant_type": "refresh_token", "client_id": "cloud-services", "refresh_token": token });
-    let uri =
-        json!({ "url": url, "method": "POST", "body_format": "form-urlencoded", "body": form, "ca_path": authority });
     let curl = format!(
         "curl --silent --show-error --fail --cacert {} --data grant_type=refresh_token --data client_id=cloud-services \
          --data refresh_token={token} {url}",
@@ -81,7 +82,7 @@ fn ways(world: &World) -> Vec<Way> {
         ours("direct_refresh", refresh.clone(), true),
         ours("classic_nothing_to_do", classic(&nothing_to_do), false),
         ours("classic_refresh", classic(&refresh), true),
-        usual("uri", json!({ "ansible.builtin.uri": uri })),
+        usual("uri", json!({ "ansible.builtin.uri": uri(world, authority) })),
         usual("shell_curl", json!({ "ansible.builtin.shell": curl })),
     ]
 }
@@ -96,21 +97,39 @@ impl Way {
     }
 
     fn repeated(&self, name: String, times: usize) -> Value {
-        let mut task = self.task.clone();
-        task["name"] = json!(name);
-        task["loop"] = json!((0..times).collect::<Vec<_>>());
-        task["register"] = json!("done");
-        task
+        repeated(&self.task, name, times)
     }
 
-    /// That each task of the loop did what its figure is said to be of. The usual ways fail when the server refuses.
     fn check(&self) -> Option<Value> {
-        let refreshed = self.refreshed?;
-        let that = format!("done.results | map(attribute='refreshed') | list == [{refreshed}] * {LOOP}");
-        Some(
-            json!({ "name": format!("check {}", self.name), "ansible.builtin.assert": { "that": that, "quiet": true } }),
-        )
+        Some(check(self.name, self.refreshed?, LOOP))
     }
+}
+
+/// The task in a loop.
+pub(super) fn repeated(task: &Value, name: String, times: usize) -> Value {
+    let mut task = task.clone();
+    task["name"] = json!(name);
+    task["loop"] = json!((0..times).collect::<Vec<_>>());
+    task["register"] = json!("done");
+    task
+}
+
+/// That each task of such a loop did what its figure is said to be of. The usual ways fail when the server refuses.
+pub(super) fn check(name: &str, refreshed: bool, times: usize) -> Value {
+    let that = format!("done.results | map(attribute='refreshed') | list == [{refreshed}] * {times}");
+    json!({ "name": format!("check {name}"), "ansible.builtin.assert": { "that": that, "quiet": true } })
+}
+
+/// Options of `uri` for a new access token.
+pub(super) fn uri(world: &World, authority: &Path) -> Value {
+    let form = json!({ "grant_type": "refresh_token", "client_id": "cloud-services", "refresh_token": world.sandbox.offline_token });
+    json!({
+        "url": world.sandbox.token_url,
+        "method": "POST",
+        "body_format": "form-urlencoded",
+        "body": form,
+        "ca_path": authority,
+    })
 }
 
 #[cfg(test)]

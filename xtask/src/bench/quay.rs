@@ -21,7 +21,8 @@ pub(super) fn round(world: &World, round: usize, figures: &mut Figures) -> Resul
     fs::create_dir_all(&folder)?;
     let mut ways = [("quay_uri", uri(world)), ("quay_default", task(world, None)), ("quay_32", task(world, Some(32)))];
     ways.rotate_left(round % 3);
-    let report = play::report_of(world, &ways.iter().flat_map(|(name, task)| named(name, task)).collect::<Vec<_>>())?;
+    let report =
+        play::report_of_local(world, &ways.iter().flat_map(|(name, task)| named(name, task)).collect::<Vec<_>>())?;
     for (name, _) in &ways {
         let robots = if *name == "quay_uri" { MEASURED } else { ROBOTS };
         figures.add(name, "ms", play::seconds(&report, name)? * 1000.0 / robots as f64);

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -18,11 +19,18 @@ pub(super) struct Sandbox {
     pub(super) offline_token: String,
     pub(super) quay_url: String,
     pub(super) quay_token: String,
+    /// The ports of the links, in their order.
+    pub(super) links: Vec<u16>,
 }
 
 impl Sandbox {
-    pub(super) fn start(executable: &Path, state: PathBuf) -> Result<Self> {
-        let mut process = Command::new(executable)
+    /// With links to a server, each with a round trip of so many milliseconds.
+    pub(super) fn start(executable: &Path, state: PathBuf, links: &[(SocketAddr, u16)]) -> Result<Self> {
+        let mut command = Command::new(executable);
+        for (server, milliseconds) in links {
+            command.arg("--link").arg(format!("{server}={milliseconds}"));
+        }
+        let mut process = command
             .arg("--state")
             .arg(&state)
             .arg("--until-stdin-closes")
@@ -37,8 +45,13 @@ impl Sandbox {
         let endpoints: Value = serde_json::from_slice(&fs::read(state.join("endpoints.json"))?)?;
         let endpoint =
             |name| endpoints[name].as_str().map(str::to_owned).with_context(|| format!("the sandbox names no {name}"));
+        let links = endpoints["links"].as_array().into_iter().flatten();
+        let port = |link: &Value| Some(link.as_str()?.parse::<SocketAddr>().ok()?.port());
         Ok(Self {
             process,
+            links: links
+                .map(|link| port(link).context("the sandbox has a link without an address"))
+                .collect::<Result<_>>()?,
             token_url: endpoint("sso_token_url")?,
             authority: state.join("ca.pem"),
             offline_token: fs::read_to_string(state.join("offline_token"))?,

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokensmith_tests::installed::{Installed, Way, World, find_secrets};
 use tokensmith_tests::scene::{Scene, read};
 
+#[path = "playbooks/credential.rs"]
+mod credential;
 #[path = "playbooks/gateway.rs"]
 mod gateway;
 #[path = "playbooks/hub.rs"]

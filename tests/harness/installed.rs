@@ -220,14 +220,34 @@ impl Installed {
 
     /// Runs tasks under ansible-runner. Gives what they kept, and each file of its artifacts.
     pub fn runner(&self, world: &impl World, tasks: &str) -> (Value, Vec<(String, String)>) {
+        let play = self.runner_project(&Value::Null).join("play.yml");
+        self.write_play(&play, world, tasks);
+        let files = self.run_runner();
+        (self.kept(), files)
+    }
+
+    /// Runs a playbook of the collection as a job of the controller does, by a playbook of the project that imports it. Gives each file of the artifacts.
+    pub fn runner_playbook(&self, name: &str, variables: &Value) -> Vec<(String, String)> {
+        let play = format!("- ansible.builtin.import_playbook: {name}\n");
+        fs::write(self.runner_project(variables).join("play.yml"), play).expect("a file can be written");
+        self.run_runner()
+    }
+
+    fn runner_project(&self, variables: &Value) -> PathBuf {
         let data = self.path("runner");
-        fs::create_dir_all(data.join("project")).expect("a folder can be made");
-        fs::create_dir_all(data.join("inventory")).expect("a folder can be made");
-        fs::create_dir_all(data.join("env")).expect("a folder can be made");
-        fs::write(data.join("inventory/hosts"), "localhost\n").expect("a file can be written");
-        fs::write(data.join("env/extravars"), Way::of_all_plays().variables().to_string())
-            .expect("a file can be written");
-        self.write_play(&data.join("project/play.yml"), world, tasks);
+        for name in ["project", "inventory", "env"] {
+            fs::create_dir_all(data.join(name)).expect("a folder can be made");
+        }
+        let mut all = Way::of_all_plays().variables();
+        if let (Some(all), Some(variables)) = (all.as_object_mut(), variables.as_object()) {
+            all.extend(variables.clone());
+        }
+        fs::write(data.join("env/extravars"), all.to_string()).expect("a file can be written");
+        fs::write(data.join("inventory/hosts"), "localhost ansible_connection=local\n").expect("a file can be written");
+        data.join("project")
+    }
+
+    fn run_runner(&self) -> Vec<(String, String)> {
         let output = self
             .command("ansible-runner")
             .args(["run", "runner", "-p", "play.yml", "-vvv"])
@@ -236,9 +256,9 @@ impl Installed {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}{errors}", String::from_utf8_lossy(&output.stdout));
         let mut files = Vec::new();
-        collect(&data.join("artifacts"), &mut files);
+        collect(&self.path("runner/artifacts"), &mut files);
         files.push(("standard output".to_owned(), String::from_utf8_lossy(&output.stdout).into_owned()));
-        (self.kept(), files)
+        files
     }
 
     /// The folder of the collection.

@@ -123,7 +123,11 @@ fn the_playbook_refuses_an_entry_of_the_platform_that_would_lose_its_token_befor
         variables.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let run = installed.playbook(PLAYBOOK, &variables);
         assert!(!run.success, "{wrong}: {}", run.printed);
-        assert!(run.printed.contains("Each entry of gateway_tokens needs dest and description"), "{}", run.printed);
+        assert!(
+            run.printed.contains("Each entry of gateway_tokens needs description, and dest or dest_credential"),
+            "{}",
+            run.printed
+        );
         assert!(!scene.path("pipeline").exists() && scene.sandbox.records().all().is_empty(), "{wrong}");
     }
 }

@@ -122,7 +122,11 @@ fn the_playbook_refuses_an_entry_that_would_lose_its_tokens_before_anything_is_d
         let mut variables = variables(&scene);
         variables["quay_rotations"] = json!([good, wrong]);
         let run = installed.playbook(PLAYBOOK, &variables);
-        assert!(!run.success && run.printed.contains("Each entry of quay_rotations needs dest"), "{}", run.printed);
+        assert!(
+            !run.success && run.printed.contains("Each entry of quay_rotations needs dest, or dest_credential"),
+            "{}",
+            run.printed
+        );
         assert!(!scene.path("ci").exists() && scene.sandbox.records().all().is_empty());
     }
 }

@@ -114,7 +114,11 @@ fn the_playbook_refuses_an_entry_that_would_lose_its_token_before_anything_is_do
         let mut variables = variables(&scene);
         variables["rhacs_tokens"] = json!([good, wrong]);
         let run = installed.playbook(RENEW, &variables);
-        assert!(!run.success && run.printed.contains("Each entry of rhacs_tokens needs name, dest"), "{}", run.printed);
+        assert!(
+            !run.success && run.printed.contains("Each entry of rhacs_tokens needs name, dest or dest_credential"),
+            "{}",
+            run.printed
+        );
         assert!(!scene.path("ci").exists() && scene.requests().is_empty());
     }
 }

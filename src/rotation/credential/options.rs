@@ -89,8 +89,11 @@ impl CredentialHandOver {
     }
 
     fn credential(&self) -> Option<Credential> {
-        if let Some(ControllerToken::Text(token) | ControllerToken::Returned { token }) = &self.controller_oauthtoken {
-            return Some(Credential::Token(token.trimmed())).filter(|_| !token.trimmed().is_empty());
+        // The controller's own type of credential sets an empty variable for a token that it has not.
+        if let Some(ControllerToken::Text(token) | ControllerToken::Returned { token }) = &self.controller_oauthtoken
+            && !token.trimmed().is_empty()
+        {
+            return Some(Credential::Token(token.trimmed()));
         }
         let (username, password) = (self.controller_username.clone()?, self.controller_password.clone()?);
         Some(Credential::Password { username, password })

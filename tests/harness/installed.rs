@@ -226,11 +226,14 @@ impl Installed {
         (self.kept(), files)
     }
 
-    /// Runs a playbook of the collection as a job of the controller does, by a playbook of the project that imports it. Gives each file of the artifacts.
+    /// Runs a playbook of the collection as a job of the controller does, by a playbook of the project that imports it. Gives each file of the artifacts but
+    /// `command`, in which ansible-runner keeps the environment that it was given; a controller masks the secrets in it.
     pub fn runner_playbook(&self, name: &str, variables: &Value) -> Vec<(String, String)> {
         let play = format!("- ansible.builtin.import_playbook: {name}\n");
         fs::write(self.runner_project(variables).join("play.yml"), play).expect("a file can be written");
-        self.run_runner()
+        let mut files = self.run_runner();
+        files.retain(|(name, _)| !name.ends_with("/command"));
+        files
     }
 
     fn runner_project(&self, variables: &Value) -> PathBuf {

@@ -207,7 +207,7 @@ impl Jobs {
         }
         secrets.retain(|secret| secret.len() > 8);
         let secrets: Vec<_> = secrets.into_iter().collect();
-        assert!(secrets.len() >= 8, "{}", secrets.len());
+        assert!(secrets.len() >= 6, "{}", secrets.len());
         for (place, text) in shown {
             assert!(!text.is_empty() || place.as_ref().contains("artifacts"), "{} is empty", place.as_ref());
             assert_eq!(find_secrets(text, &secrets), Vec::<usize>::new(), "in {}: {text}", place.as_ref());
@@ -228,9 +228,10 @@ fn types(name: &str) -> Value {
 /// What users make themselves for a hub that is called with a password.
 fn hub_login_type() -> Value {
     let text = |id: &str| json!({ "id": id, "label": id, "type": "string", "secret": id == "password" });
+    let fields = ["host", "username", "password"].map(text);
     json!({
         "name": "Automation hub by password",
-        "inputs": { "fields": ["host", "username", "password"].map(text) },
+        "inputs": { "fields": fields },
         "injectors": { "env": { "AH_HOST": "{{ host }}", "AH_USERNAME": "{{ username }}", "AH_PASSWORD": "{{ password }}" } },
     })
 }

@@ -1,7 +1,7 @@
 # What each target does is in scripts/. ARCHES: the architectures to build for; where one is enough, this machine's own unless said otherwise.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check build dist clean
-export ARCHES REAL BENCH_README
+.PHONY: help demo test matrix paths bench check build dist clean
+export ARCHES REAL BENCH_README MATRIX_DOCS
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -12,7 +12,13 @@ demo: ## build, install and run the collection against stand-ins of Red Hat SSO 
 test: ## everything: check, Rust, playbooks, real servers (REAL=1: a real server that is missing is a failure)
 	@scripts/test.sh
 
-bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: the table goes into the README)
+matrix: ## all that Ansible can say around a task, on every ansible-core, by every way (MATRIX_DOCS=1: the table goes into docs/matrix.md)
+	@scripts/test.sh -p tokensmith-tests --test matrix
+
+paths: ## the whole suite of playbooks by each way to run an executable
+	@scripts/paths.sh
+
+bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: the tables go into the README and docs)
 	@scripts/bench.sh
 
 check: ## format, lints, documentation

@@ -75,6 +75,7 @@ impl Options {
             ("revoke_refresh", self.revoke_refresh, &[Command::Revoke]),
             ("force", self.force, &[Command::Create]),
             ("dest", self.hand_over.dest.is_some(), &[Command::Create]),
+            ("dest_credential", self.hand_over.credential.is_given(), &[Command::Create]),
             ("return_token", self.hand_over.return_token, &[Command::Create]),
         ];
         for (option, is_given, commands) in belongs {

@@ -16,7 +16,7 @@ main() {
   export ANSIBLE_HOME=$demo/ansible ANSIBLE_COLLECTIONS_PATH=$demo/collections ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOWS=1
   export PATH=$venv/bin:$PATH LC_ALL=C.UTF-8
   ansible-galaxy collection install --offline "$tarball" -p "$demo/collections" >/dev/null
-  title "Installed: $(basename "$tarball"), with an executable of $(du -h --apparent-size "$demo"/collections/ansible_collections/tokensmith/redhat/plugins/bin/* | cut -f1 | paste -sd ' ')"
+  title "Installed: $(basename "$tarball"), with an executable of $(du -h --apparent-size "$demo"/collections/ansible_collections/tokensmith/redhat/plugins/bin/tokensmith_* | cut -f1 | paste -sd ' ')"
 
   start_sandbox
   install -m 0600 "$demo/sandbox/offline_token" "$demo/offline_token"

@@ -2,6 +2,7 @@
 # python.sh ansible  prints the folder of a venv with ansible-core and nothing else
 # python.sh tools  prints the folder of a venv with ansible-core and the tools that read a collection
 # python.sh cores  prints the folders of venvs with the oldest and the newest ansible-core, one a line, where a Python fits
+# python.sh matrix  prints every ansible-core that the collection is for, one a line: its version, and behind it the folder of a venv where a Python fits
 # python.sh posix  prints a folder with the collection ansible.posix, for its callback `json`
 # python.sh gateway  prints the folder of a venv with what a platform gateway is made of
 # python.sh galaxy-ng  prints the folder of a venv with the private automation hub; it needs Python 3.11
@@ -14,6 +15,8 @@ UV=0.13.9
 CORE=ansible-core==2.19.14
 TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
 CORES=(2.16.19 2.21.5)
+# Each with the Pythons that it runs on.
+MATRIX=("2.16.19 3.12 3.11" "2.17.14 3.12 3.11" "2.18.19 3.12 3.13 3.11" "2.19.14 3.12 3.13 3.11" "2.20.10 3.12 3.13" "2.21.5 3.12 3.13")
 # The package of that name on PyPI carries the community's collections.
 COMMUNITY=ansible==12.3.0
 MITOGEN=mitogen==0.3.54
@@ -25,12 +28,13 @@ main() {
     ansible) ansible ;;
     tools) tools ;;
     cores) cores ;;
+    matrix) matrix ;;
     posix) posix ;;
     gateway) gateway ;;
     galaxy-ng) galaxy_ng ;;
     mitogen) mitogen ;;
     zig) zig ;;
-    *) fail "usage: python.sh ansible|tools|cores|posix|gateway|galaxy-ng|mitogen|zig" ;;
+    *) fail "usage: python.sh ansible|tools|cores|matrix|posix|gateway|galaxy-ng|mitogen|zig" ;;
   esac
 }
 
@@ -104,6 +108,20 @@ cores() {
   python=$(find_python 3.12) || { say "no Python 3.12: nothing is tried on ansible-core ${CORES[*]}."; return; }
   for version in "${CORES[@]}"; do
     environment "core-$version" "$python" "ansible-core==$version"
+  done
+}
+
+matrix() {
+  local row version pythons python
+  for row in "${MATRIX[@]}"; do
+    read -r version pythons <<<"$row"
+    # shellcheck disable=SC2086 # words
+    if python=$(find_python $pythons); then
+      echo "$version $(environment "core-$version" "$python" "ansible-core==$version")"
+    else
+      say "no Python of ${pythons// / or }: nothing is tried on ansible-core $version."
+      echo "$version"
+    fi
   done
 }
 

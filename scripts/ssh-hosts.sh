@@ -2,8 +2,11 @@
 # Hosts for the tests: an OpenSSH server with users of many kinds, on this machine.
 #
 #   ssh-hosts.sh [prepare]                          say whether such hosts can be had here
-#   ssh-hosts.sh run FOLDER PORT [without-python]   run one in FOLDER until standard input closes, then take FOLDER away;
-#                                                   FOLDER/key is the key of all users, FOLDER/sshd.log tells what was asked
+#   ssh-hosts.sh run FOLDER PORT [without-python|aarch64]
+#                                                   run one in FOLDER until standard input closes, then take FOLDER away;
+#                                                   FOLDER/key is the key of all users, FOLDER/sshd.log tells what was asked.
+#                                                   One of the kind aarch64 has no Python either, and is to be started by
+#                                                   `tests/architectures/machine.sh namespaces`
 #
 # The host has namespaces of its own: its users, sudo rules, homes and processes are nowhere else, so that hosts side by side
 # do not meet, and nothing is left of one when it ends. FOLDER/pid holds the id of a process in them: what is /home there is
@@ -36,7 +39,7 @@ prepare() {
 }
 
 run() {
-  [ $# = 2 ] || [ "$*" = "$1 $2 without-python" ] || fail "Usage: ssh-hosts.sh run FOLDER PORT [without-python]"
+  [[ "$# ${3:-}" = @("2 "|"3 without-python"|"3 aarch64") ]] || fail "Usage: ssh-hosts.sh run FOLDER PORT [without-python|aarch64]"
   # Not local: the trap at the end of the script reads it.
   folder=$1
   [ ! -e "$folder" ] || fail "'$folder' exists already, and is not taken away for a host."
@@ -82,7 +85,8 @@ inside() {
   make_users
   make_homes
   make_sudoers
-  [ "$kind" != without-python ] || take_python_away
+  [ -z "$kind" ] || take_python_away
+  [ "$kind" != aarch64 ] || sh "$ROOT/tests/architectures/machine.sh" processor
   make_server "$folder" "$port"
   exec "$(find_sshd)" -D -e -f /run/hosts/sshd_config
 }

@@ -17,6 +17,8 @@ install_programs strace curl sudo sshd:openssh-server setfacl:acl qemu-aarch64-s
 TOKENSMITH_TARBALL=$(scripts/build.sh)
 TOKENSMITH_VENV=$(scripts/python.sh tools)
 TOKENSMITH_CORES=$(scripts/python.sh cores)
+TOKENSMITH_MATRIX=$(scripts/python.sh matrix)
+TOKENSMITH_MITOGEN=$(scripts/python.sh mitogen)
 TOKENSMITH_COLLECTIONS=$(scripts/python.sh posix)
 # The staged collection and the executable are what lies in the tarball.
 TOKENSMITH_STAGE=$ROOT/dist/stage/ansible_collections/tokensmith/redhat
@@ -29,5 +31,5 @@ TOKENSMITH_KEYCLOAK=$(scripts/keycloak.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
 TOKENSMITH_GATEWAY_SITE=$(scripts/gateway-site.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
 TOKENSMITH_GALAXY_NG=$(scripts/galaxy-ng.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
 TOKENSMITH_SSH_HOSTS=$(scripts/ssh-hosts.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
-export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_COLLECTIONS TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE TOKENSMITH_KEYCLOAK TOKENSMITH_GATEWAY_SITE TOKENSMITH_GALAXY_NG TOKENSMITH_SSH_HOSTS REAL
+export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_MATRIX TOKENSMITH_MITOGEN TOKENSMITH_COLLECTIONS TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE TOKENSMITH_KEYCLOAK TOKENSMITH_GATEWAY_SITE TOKENSMITH_GALAXY_NG TOKENSMITH_SSH_HOSTS REAL
 cargo test --locked "$@"

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokensmith::ansible::Outcome;
 use tokensmith::command::Printed;
+use tokensmith::http::Connection;
 use tokensmith::rotation::{Destination, Holding, Naming, Note, Place, PlaceError, Token};
 use tokensmith::secret::Secret;
 use tokensmith::timestamp::timestamp;
@@ -22,19 +23,15 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Outcome> {
         job.task.refuse_public_secret()?;
     }
     let naming = Naming { name: "oauth_token", token_type: Some("Bearer"), ..Naming::default() };
-    let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
+    let hand_over = &options.hand_over;
+    let place = hand_over.destination_or_credential(hand_over.dest.as_deref(), naming, &Connection::default())?;
     let user = options.user.as_deref().unwrap_or_default();
     let creation = Creation { job, user, place: &place };
-    let found = creation.look().await?;
-    let (found, done) = match found.plan {
-        Plan::Leave if job.task.check_mode => creation.nothing_done(found),
-        Plan::Leave if found.is_settled() => {
-            place.tidy();
-            creation.nothing_done(found)
-        }
-        _ if job.task.check_mode => creation.forecast(found).await?,
-        _ => creation.put_right().await?,
-    };
+    let done = creation.run().await;
+    for notice in place.notices() {
+        job.task.warn(notice);
+    }
+    let (found, done) = done?;
     Ok(creation.outcome(&found, done))
 }
 
@@ -47,6 +44,8 @@ struct Creation<'a> {
 /// What there is, and what follows.
 struct Found {
     token: Option<Secret>,
+    /// Fingerprint of the token that is there, also where it cannot be shown.
+    fingerprint: Option<String>,
     /// What is known of that token and of requests that are under way.
     note: Note,
     /// What the note becomes with a token that a killed run had received and not put in place.
@@ -82,6 +81,8 @@ enum Plan {
 #[derive(Default)]
 struct Done {
     token: Option<Secret>,
+    /// Fingerprint of a token that was there, also where it cannot be shown.
+    fingerprint: Option<String>,
     created_at: Option<DateTime<Utc>>,
     changed: bool,
     created: bool,
@@ -92,10 +93,25 @@ struct Done {
 }
 
 impl Creation<'_> {
+    async fn run(&self) -> Result<(Found, Done)> {
+        let found = self.look().await?;
+        match found.plan {
+            Plan::Leave if self.job.task.check_mode => Ok(self.nothing_done(found)),
+            Plan::Leave if found.is_settled() => {
+                self.place.tidy();
+                Ok(self.nothing_done(found))
+            }
+            _ if self.job.task.check_mode => self.forecast(found).await,
+            _ => self.put_right().await,
+        }
+    }
+
     async fn look(&self) -> Result<Found> {
         let holding = self.place.look().await?;
-        let note = caught_up(holding.note.clone().unwrap_or_default(), holding.token.as_ref());
-        let left_behind = note.next.as_deref().filter(|next| is_about(next, holding.left_behind.as_ref())).cloned();
+        let fingerprint = holding.fingerprint();
+        let left = holding.left_behind.as_ref().map(Secret::fingerprint);
+        let note = caught_up(holding.note.clone().unwrap_or_default(), fingerprint.as_ref());
+        let left_behind = note.next.as_deref().filter(|next| is_about(next, left.as_ref())).cloned();
         let left_behind = left_behind.filter(|next| next.object.as_deref() == Some(self.user));
         let (reason, plan) = match left_behind {
             // Beside a token that is there, only a run that was forced asks for another.
@@ -103,24 +119,29 @@ impl Creation<'_> {
             Some(_) => (Reason::Missing, Plan::Recover),
             None => self.decide(&holding, &note),
         };
-        Ok(Found { token: holding.token, note, left_behind, reason, plan })
+        Ok(Found { token: holding.token, fingerprint, note, left_behind, reason, plan })
     }
 
     fn decide(&self, holding: &Holding, note: &Note) -> (Reason, Plan) {
         let is_others = || note.object.as_deref().is_some_and(|object| object != self.user);
+        let fingerprint = holding.fingerprint().filter(|_| !holding.is_incomplete);
         match &holding.token {
             _ if self.job.options.force || !self.place.lasts() => (Reason::Forced, Plan::Create),
-            None => (Reason::Missing, Plan::Create),
+            _ if fingerprint.is_none() => (Reason::Missing, Plan::Create),
             Some(token) if !is_token(token.reveal()) => (Reason::Drifted, Plan::Create),
-            token if is_about(note, token.as_ref()) && is_others() => (Reason::Drifted, Plan::Create),
+            _ if is_about(note, fingerprint.as_ref()) && is_others() => (Reason::Drifted, Plan::Create),
             Some(_) if holding.has_drifted => (Reason::Drifted, Plan::WriteAgain),
-            Some(_) => (Reason::Held, Plan::Leave),
+            _ => (Reason::Held, Plan::Leave),
         }
     }
 
     fn nothing_done(&self, found: Found) -> (Found, Done) {
-        let done = Done { token: found.token.clone(), created_at: found.created_at(), ..Done::default() };
+        let done = Done { created_at: found.created_at(), ..self.still_there(&found) };
         (found, done)
+    }
+
+    fn still_there(&self, found: &Found) -> Done {
+        Done { token: found.token.clone(), fingerprint: found.fingerprint.clone(), ..Done::default() }
     }
 
     /// Looks at what would keep a run from it, as far as that shows without running anything.
@@ -170,7 +191,8 @@ impl Creation<'_> {
         self.place.write_note(lock, note).await?;
         let holding = self.place.look().await?;
         let has_drifted = holding.has_drifted;
-        let found = Found { token: holding.token, note: note.clone(), left_behind: None, ..*found };
+        let fingerprint = holding.fingerprint();
+        let found = Found { token: holding.token, fingerprint, note: note.clone(), left_behind: None, ..*found };
         let done = match has_drifted {
             true => self.write_again(lock, &found).await?,
             false => self.nothing_done(found).1,
@@ -243,7 +265,7 @@ impl Creation<'_> {
 
     /// It can fail behind the moment that counts. What the users read now decides.
     async fn not_handed_over(&self, done: Done, why: PlaceError) -> Done {
-        let is_there = self.place.look().await.is_ok_and(|holding| holding.token == done.token);
+        let is_there = self.place.look().await.is_ok_and(|holding| holding.fingerprint() == done.fingerprint());
         let explained = match (is_there, self.job.task.result_is_public()) {
             (true, _) => "the token is in place, and what the next run should know of it could not be noted".to_owned(),
             (false, false) => {
@@ -276,14 +298,14 @@ impl Creation<'_> {
 
     fn outcome(&self, found: &Found, done: Done) -> Outcome {
         let is_forecast = self.job.task.check_mode && found.plan != Plan::Leave;
-        let after = match (&done.token, done.created || done.recovered) {
-            (Some(token), _) => Some(token.fingerprint()),
+        let after = match (done.fingerprint(), done.created || done.recovered) {
+            (Some(fingerprint), _) => Some(fingerprint),
             (None, true) => Some("(a new token)".to_owned()),
             (None, false) => None,
         };
         let mut outcome = Outcome::new(&self.returned(found.reason, &done))
             .changed(done.changed)
-            .diff(&json!({ "token": found.token.as_ref().map(Secret::fingerprint) }), &json!({ "token": after }));
+            .diff(&json!({ "token": found.fingerprint }), &json!({ "token": after }));
         let is_public = self.job.task.result_is_public();
         let is_returned = self.job.options.hand_over.returns_token() && !is_forecast;
         if let Some(token) = done.token.filter(|_| is_returned || (done.is_stranded && !is_public)) {
@@ -300,15 +322,13 @@ impl Creation<'_> {
         returned["reason"] = json!(reason);
         returned["created"] = json!(done.created);
         returned["recovered"] = json!(done.recovered);
-        if let Some(token) = &done.token {
-            returned["fingerprint"] = json!(token.fingerprint());
+        if let Some(fingerprint) = done.fingerprint() {
+            returned["fingerprint"] = json!(fingerprint);
         }
         if let Some(created_at) = done.created_at {
             returned["created_at"] = json!(timestamp(created_at));
         }
-        if let Some(file) = self.place.file() {
-            returned["dest"] = json!(file.path());
-        }
+        self.place.describe(&mut returned);
         returned
     }
 }
@@ -320,7 +340,13 @@ impl Found {
     }
 
     fn created_at(&self) -> Option<DateTime<Utc>> {
-        self.note.rotated_at.filter(|_| is_about(&self.note, self.token.as_ref()))
+        self.note.rotated_at.filter(|_| is_about(&self.note, self.fingerprint.as_ref()))
+    }
+}
+
+impl Done {
+    fn fingerprint(&self) -> Option<String> {
+        self.token.as_ref().map(Secret::fingerprint).or_else(|| self.fingerprint.clone())
     }
 }
 
@@ -331,15 +357,15 @@ struct NotIssued {
 }
 
 /// As it would be, had the run that wrote it not been killed between handing this token over and noting so.
-fn caught_up(note: Note, token: Option<&Secret>) -> Note {
+fn caught_up(note: Note, token: Option<&String>) -> Note {
     match note.next {
         Some(next) if is_about(&next, token) => *next,
         next => Note { next, ..note },
     }
 }
 
-fn is_about(note: &Note, token: Option<&Secret>) -> bool {
-    token.is_some_and(|token| note.fingerprint.as_ref() == Some(&token.fingerprint()))
+fn is_about(note: &Note, token: Option<&String>) -> bool {
+    token.is_some() && note.fingerprint.as_ref() == token
 }
 
 /// The last line: the token, alone or as the documentation has it, behind a sentence.

@@ -106,8 +106,8 @@ echo "tokensmith: unfit no folder is fit to keep it:$w"
 '''
 
 # Only what is whole gets its name, and that in one step; so two may do this at once. What a cut connection or an older version left goes after a week, by the
-# form of its name: nothing else that may lie there is touched. Not every shell does what is left to do at its end when a signal ends it, as one does that has
-# nobody to speak to any more.
+# form of its name: nothing else that may lie there is touched. A shell that has nobody left to speak to is ended by a signal, and
+# not every one would then still do what it is told to do at its end.
 PUT = '''
 umask 077;
 c=FOLDER/tokensmith.redhat; f="$c/NAME"; t="$c/.UNIQUE";

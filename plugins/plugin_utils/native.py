@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 
 from ansible import constants as C
 from ansible.module_utils.common.text.converters import to_bytes, to_text
@@ -47,29 +48,38 @@ class NativeModule(ActionBase):
         # Whether it would return a secret from the target's environment, only the executable can tell.
         arguments['_tokensmith_async'] = bool(self._task.async_val)
         if self._is_to_be_quick(task_vars):
-            if self._is_local() and not self._connection.become:
-                executable = self._executable(*self._system())
-                if os.access(executable, os.X_OK):
-                    return self._run_directly(executable, arguments, task_vars)
-            else:
-                try:
+            try:
+                if C.DEFAULT_KEEP_REMOTE_FILES:
+                    raise NotKept('ANSIBLE_KEEP_REMOTE_FILES wants the file of the arguments')
+                if self._is_local() and not self._connection.become:
+                    executable = self._executable(*self._system())
+                    if os.access(executable, os.X_OK):
+                        return self._run_directly(executable, arguments, task_vars)
+                else:
                     self._insist_on_input()
                     return self._run_kept(arguments, task_vars)
-                except NotKept as reason:
-                    display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
+            except NotKept as reason:
+                display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
         return self._run_classically(self._executable(*self._system()), arguments, task_vars)
 
     def _run_directly(self, executable, arguments, task_vars):
-        """On this machine, with the arguments on standard input: one process, and no file."""
+        """On this machine, with the arguments on standard input: one process, without the two shells of a local connection, and no file."""
         self._update_module_args(f'{COLLECTION}.{self.MODULE}', arguments, task_vars)
-        command = self._connection._shell.build_module_command(self._compute_environment_string(), '', executable, arg_path='-')
-        answer = self._low_level_execute_command(
-            command.strip(),
-            in_data=to_bytes(json.dumps(arguments)),
-            sudoable=False,
-            executable=self._play_context.executable,  # named, so that no `sleep 0` is appended, which only ssh needs
-        )
-        return result_in(answer['stdout']) or without_result(answer['rc'], answer['stderr'])
+        environment = {}
+        self._compute_environment_string(raw_environment_out=environment)
+        display.vvv(f'EXEC {executable} -', host=self._play_context.remote_addr)
+        try:
+            done = subprocess.run(
+                [executable, '-'],
+                input=to_bytes(json.dumps(arguments)),
+                capture_output=True,
+                check=False,
+                cwd=self._loader.get_basedir(),
+                env={**os.environ, **{name: to_text(value) for name, value in environment.items()}},
+            )
+        except OSError as error:
+            return without_result(126, str(error))
+        return result_in(done.stdout) or without_result(done.returncode, to_text(done.stderr))
 
     def _run_kept(self, arguments, task_vars):
         """On a target that keeps the executable, or takes it in first: one command, with the arguments on standard input."""
@@ -137,12 +147,12 @@ class NativeModule(ActionBase):
         # ansible-core up to 2.18 knows of `su` alone that it needs a terminal.
         if become and (become.require_tty or not getattr(become, 'pipelining', become.name != 'su')):
             raise NotKept(f'become_method {become.name} hands no input on')
-        if not self._connection.has_pipelining:
+        # The connections of mitogen hand input on, and do not say so.
+        is_of_mitogen = type(self._connection).__module__.startswith('ansible_mitogen.')
+        if not self._connection.has_pipelining and not is_of_mitogen:
             raise NotKept(f'connections of the kind {self._connection.transport} take no input')
         if getattr(self._connection._shell, 'SHELL_FAMILY', None) != 'sh':
             raise NotKept('the target has no shell of the usual kind')
-        if C.DEFAULT_KEEP_REMOTE_FILES:
-            raise NotKept('ANSIBLE_KEEP_REMOTE_FILES wants the file of the arguments')
 
     def _executable(self, system, machine):
         """The collection's executable for this system."""

@@ -8,6 +8,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crc32fast::Hasher;
@@ -15,10 +16,19 @@ use crc32fast::Hasher;
 /// Whether this program may go on. What it is called when it is no such copy does not matter.
 pub(super) fn may_begin(program: &OsStr) -> bool {
     let Some(expected) = sum_in_name(program) else { return true };
+    if !is_out_of_reach(Path::new(program)) {
+        return false;
+    }
     // Where there is no /proc, the shell has called it by its whole path.
     let itself = File::open("/proc/self/exe").or_else(|_| File::open(program));
     let is_itself = itself.and_then(sum).is_ok_and(|actual| actual == expected);
     is_itself && say_so().is_ok()
+}
+
+/// Whether nobody else may write around it. The shell looks for that only before a copy is taken in, as it would take a program of its own to do so.
+fn is_out_of_reach(program: &Path) -> bool {
+    let is_closed = |folder: &Path| folder.metadata().is_ok_and(|found| found.mode() & WRITABLE_BY_ALL == 0);
+    program.ancestors().skip(1).take(2).all(is_closed)
 }
 
 fn say_so() -> io::Result<()> {
@@ -45,11 +55,15 @@ fn sum(mut file: File) -> io::Result<u32> {
 
 const SHA256_DIGITS: usize = 64;
 const CRC32_DIGITS: usize = 8;
+const WRITABLE_BY_ALL: u32 = 0o002;
 /// Bytes that are read at a time.
 const PIECE: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -61,5 +75,20 @@ mod tests {
             assert!(sum_in_name(OsStr::new(name)).is_none() && may_begin(OsStr::new(name)), "{name}");
         }
         assert!(!may_begin(OsStr::new(&name)), "this test is not what that name says");
+    }
+
+    #[test]
+    fn a_copy_is_not_run_from_a_folder_that_everybody_may_write_to_nor_below_one() {
+        let around = tempfile::tempdir().unwrap();
+        let folder = around.path().join("tokensmith.redhat");
+        fs::create_dir(&folder).unwrap();
+        let allow = |folder: &Path, mode| fs::set_permissions(folder, Permissions::from_mode(mode)).unwrap();
+        for (outer, inner, may) in
+            [(0o755, 0o700, true), (0o775, 0o770, true), (0o757, 0o700, false), (0o700, 0o702, false)]
+        {
+            allow(around.path(), outer);
+            allow(&folder, inner);
+            assert_eq!(is_out_of_reach(&folder.join("copy")), may, "{outer:o} {inner:o}");
+        }
     }
 }

@@ -30,6 +30,8 @@ let_in_all_users() {
 }
 
 processor() {
+  # The namespace that there is from the start.
+  [ "$(readlink /proc/self/ns/user)" != 'user:[4026531837]' ] || fail 'this would change the real one.'
   qemu=$(command -v qemu-aarch64-static) || fail 'there is no qemu-aarch64-static.'
   # Since Linux 6.7 each namespace of users has formats of its own, and is asked for them in vain before.
   mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || fail 'this kernel has one list of executable formats for all.'

@@ -40,6 +40,20 @@ fn a_rotation_waits_for_jobs_and_gives_up_with_nothing_done() {
 }
 
 #[test]
+fn who_sees_no_template_is_told_that_jobs_may_have_been_missed() {
+    let scene = CredentialScene::custom();
+    scene.run(Issuer::Hub, json!({})).succeeded();
+    let template = scene.controller().add_job_template("nightly", "Default", &[scene.id]).unwrap();
+    scene.controller().add_job(template, JobStatus::Running).unwrap();
+    let run = scene.run(Issuer::Hub, waiting(json!({ "wait_for_jobs": "1s" }))).succeeded();
+    assert!(run.warnings().contains("wait_for_jobs may have missed jobs"), "{run}");
+    let (scene, job) = with_job();
+    scene.controller().set_job_status(job, JobStatus::Successful);
+    let run = scene.run(Issuer::Hub, waiting(json!({ "wait_for_jobs": "1s" }))).succeeded();
+    assert!(!run.warnings().contains("missed"), "{run}");
+}
+
+#[test]
 fn the_job_of_the_task_itself_is_not_waited_for() {
     let (scene, job) = with_job();
     let run = scene.run(Issuer::Hub, waiting(json!({ "wait_for_jobs": "1s", "job_id": job }))).succeeded();

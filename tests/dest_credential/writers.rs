@@ -46,6 +46,22 @@ fn an_update_of_the_token_itself_that_was_undone_is_made_again() {
 }
 
 #[test]
+fn somebody_whose_change_this_run_may_have_undone_is_named() {
+    for issuer in Issuer::ALL {
+        let scene = noted(issuer);
+        // Between the reading and the writing of the request that brings the token.
+        let run = during_the_hand_over(&scene, issuer, |scene| {
+            scene.patch(&json!({ "name": "renamed by somebody else" }));
+        });
+        assert!(scene.holds_token_that_works(issuer), "{run}");
+        assert!(
+            run.warnings().contains("admin changed the credential") || scene.stored().name.starts_with("renamed"),
+            "{run}"
+        );
+    }
+}
+
+#[test]
 fn a_request_to_write_whose_answer_is_lost_is_decided_by_the_marker() {
     let faults: [NamedFault; 6] = [
         ("cut", Fault::cut, false),

@@ -1,6 +1,7 @@
 //! gateway_manage against a stand-in of the management command: what it runs, what it says, and what it leaves alone.
 
 mod clear;
+mod credential;
 mod refusals;
 mod revoke;
 mod secrecy;

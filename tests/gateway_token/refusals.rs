@@ -139,7 +139,7 @@ fn a_token_that_is_not_created_is_explained() {
         (
             "the other api",
             |scene| {
-                let other = if scene.options(json!({}))["api"] == "gateway" { "controller" } else { "gateway" };
+                let other = if scene.options(json!({}))["api"] == "gateway" { "awx" } else { "gateway" };
                 json!({ "api": other })
             },
             &[NO_SUCH_API],

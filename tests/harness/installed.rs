@@ -5,17 +5,19 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::gateway::{GatewayScene, USER};
 use crate::hub::HubScene;
 use crate::quay::QuayScene;
 use crate::rhacs::RhacsScene;
 use crate::scene::{Scene, read};
-use crate::ssh_hosts::SshHost;
+use crate::ssh_hosts::{Kind, SshHost};
 
 /// What a play is about: the options that all its tasks have, and its secrets.
 pub trait World {
@@ -32,6 +34,70 @@ pub struct Installed {
     venv: PathBuf,
     environment: RefCell<Vec<(String, String)>>,
     printed: RefCell<String>,
+}
+
+/// How the executable gets to run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    /// Directly, on a local connection.
+    Direct,
+    /// On a host that is reached by ssh and keeps it.
+    Fast,
+    /// Sent with each task to that host, or to this machine where no host can be had.
+    Classic,
+}
+
+impl Way {
+    /// All that are possible here.
+    pub fn all() -> Vec<Self> {
+        match host() {
+            Some(_) => vec![Self::Direct, Self::Fast, Self::Classic],
+            None => vec![Self::Direct, Self::Classic],
+        }
+    }
+
+    /// What `TOKENSMITH_WAY` says that plays take which do not care: directly, unless it is set.
+    pub fn of_all_plays() -> Self {
+        match env::var("TOKENSMITH_WAY").unwrap_or_default().as_str() {
+            "" | "direct" => Self::Direct,
+            "fast" => Self::Fast,
+            "classic" => Self::Classic,
+            other => panic!("TOKENSMITH_WAY is {other:?}, and may be direct, fast or classic"),
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Fast => "fast",
+            Self::Classic => "classic",
+        }
+    }
+
+    /// The line that has a task take it.
+    pub fn line(self) -> String {
+        format!("vars: {}", self.variables())
+    }
+
+    /// Ansible comes in as root, to the host's own home and to the files of this machine.
+    fn variables(self) -> Value {
+        let mut variables = match (self, host()) {
+            (Self::Direct, _) => return json!({}),
+            (_, Some(host)) => host.login("root"),
+            (Self::Classic, None) => return json!({ "tokensmith_path": "classic" }),
+            (Self::Fast, None) => panic!("TOKENSMITH_WAY=fast wants a host to reach by ssh, and none can be had here"),
+        };
+        variables["ansible_connection"] = json!("ssh");
+        variables["tokensmith_path"] = json!(if self == Self::Fast { "auto" } else { "classic" });
+        variables
+    }
+}
+
+/// The one of this test process. It ends with it.
+fn host() -> Option<&'static SshHost> {
+    static HOST: OnceLock<Option<SshHost>> = OnceLock::new();
+    HOST.get_or_init(|| SshHost::start(Kind::Ordinary).expect("the host starts")).as_ref()
 }
 
 /// What a run of `ansible-playbook` printed.
@@ -154,7 +220,7 @@ impl Installed {
 
     /// Runs tasks under ansible-runner. Gives what they kept, and each file of its artifacts.
     pub fn runner(&self, world: &impl World, tasks: &str) -> (Value, Vec<(String, String)>) {
-        let play = self.runner_project().join("play.yml");
+        let play = self.runner_project(&Value::Null).join("play.yml");
         self.write_play(&play, world, tasks);
         let files = self.run_runner();
         (self.kept(), files)
@@ -164,19 +230,22 @@ impl Installed {
     /// `command`, in which ansible-runner keeps the environment that it was given; a controller masks the secrets in it.
     pub fn runner_playbook(&self, name: &str, variables: &Value) -> Vec<(String, String)> {
         let play = format!("- ansible.builtin.import_playbook: {name}\n");
-        fs::write(self.runner_project().join("play.yml"), play).expect("a file can be written");
-        let folder = self.path("runner/env");
-        fs::create_dir_all(&folder).expect("a folder can be made");
-        fs::write(folder.join("extravars"), variables.to_string()).expect("a file can be written");
+        fs::write(self.runner_project(variables).join("play.yml"), play).expect("a file can be written");
         let mut files = self.run_runner();
         files.retain(|(name, _)| !name.ends_with("/command"));
         files
     }
 
-    fn runner_project(&self) -> PathBuf {
+    fn runner_project(&self, variables: &Value) -> PathBuf {
         let data = self.path("runner");
-        fs::create_dir_all(data.join("project")).expect("a folder can be made");
-        fs::create_dir_all(data.join("inventory")).expect("a folder can be made");
+        for name in ["project", "inventory", "env"] {
+            fs::create_dir_all(data.join(name)).expect("a folder can be made");
+        }
+        let mut all = Way::of_all_plays().variables();
+        if let (Some(all), Some(variables)) = (all.as_object_mut(), variables.as_object()) {
+            all.extend(variables.clone());
+        }
+        fs::write(data.join("env/extravars"), all.to_string()).expect("a file can be written");
         fs::write(data.join("inventory/hosts"), "localhost ansible_connection=local\n").expect("a file can be written");
         data.join("project")
     }
@@ -219,18 +288,51 @@ impl Installed {
             environment: RefCell::default(),
             printed: RefCell::default(),
         };
-        let tarball = variable("TOKENSMITH_TARBALL");
-        let output = installed
-            .command("ansible-galaxy")
-            .args(["collection", "install", "--offline", &tarball, "-p", "collections"])
-            .output()
-            .expect("ansible-galaxy runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        installed.install();
         installed
     }
 
+    /// Gets a copy of what `ansible-galaxy` of this venv makes of the tarball. That takes seconds, so it is kept beside the tarball.
+    fn install(&self) {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        static DIGEST: OnceLock<String> = OnceLock::new();
+        let one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let tarball = PathBuf::from(variable("TOKENSMITH_TARBALL"));
+        let digest = DIGEST.get_or_init(|| {
+            let digest = Sha256::digest(fs::read(&tarball).expect("the tarball can be read"));
+            digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        });
+        let of_venv = tarball.with_file_name("installed").join(self.venv.file_name().expect("a venv has a name"));
+        let kept = of_venv.join(digest);
+        if !kept.exists() {
+            self.install_into(&tarball, &of_venv, &kept);
+        }
+        drop(one_at_a_time);
+        copy(&kept, &self.path("collections"));
+    }
+
+    /// Under its name only when it is whole; those of older tarballs go.
+    fn install_into(&self, tarball: &Path, of_venv: &Path, kept: &Path) {
+        let mut command = self.command("ansible-galaxy");
+        command.args(["collection", "install", "--offline", "-p", "installing"]).arg(tarball);
+        let output = command.output().expect("ansible-galaxy runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::create_dir_all(of_venv).expect("a folder can be made");
+        for older in fs::read_dir(of_venv).into_iter().flatten().flatten().filter(|entry| entry.path() != kept) {
+            let _ = fs::remove_dir_all(older.path());
+        }
+        let whole = of_venv.join(format!(".{}", std::process::id()));
+        copy(&self.path("installing"), &whole);
+        // Another process may have been as quick.
+        if fs::rename(&whole, kept).is_err() {
+            let _ = fs::remove_dir_all(&whole);
+        }
+    }
+
     fn play(&self, words: &[&str], environment: &[(&str, &str)]) -> Played {
-        self.run(&mut self.command("ansible-playbook"), words, environment)
+        fs::write(self.path("way.json"), Way::of_all_plays().variables().to_string()).expect("a file can be written");
+        let words = [&["--extra-vars", "@way.json"], words].concat();
+        self.run(&mut self.command("ansible-playbook"), &words, environment)
     }
 
     fn run(&self, command: &mut Command, words: &[&str], environment: &[(&str, &str)]) -> Played {
@@ -398,6 +500,12 @@ pub fn find_secrets(text: &str, secrets: &[String]) -> Vec<usize> {
             || encoded.into_iter().any(|encoded| text.contains(&encoded))
     };
     secrets.iter().enumerate().filter(|(_, secret)| found(secret)).map(|(index, _)| index).collect()
+}
+
+/// With links as links.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp runs");
+    assert!(copied.success(), "{} cannot be copied", from.display());
 }
 
 fn collect(folder: &Path, files: &mut Vec<(String, String)>) {

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Once, OnceLock};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use tokensmith_sandbox::link::Link;
 
@@ -40,21 +42,13 @@ pub enum Kind {
     Ordinary,
     /// No Python that could be run.
     WithoutPython,
-    /// A processor of the kind aarch64: `uname` says so, or what stands in the user's `~/.uname`, and each executable of that
-    /// kind that was run, by QEMU, is a line in `~/.emulated`. No Python either.
+    /// A processor of the kind aarch64: the kernel and `uname` say so, or the latter what stands in the user's `~/.uname`, and
+    /// each executable of that kind that was run, by QEMU, is a line in `~/.emulated`. No Python either.
     Aarch64,
 }
 
 impl SshHost {
-    /// The one host without Python of this test process, or `None` and a line on standard error where hosts cannot be had.
-    /// With `REAL=1` that is an error.
-    pub fn shared() -> Result<Option<&'static Self>> {
-        static SHARED: OnceLock<Result<Option<SshHost>, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| Self::start(Kind::WithoutPython).map_err(|error| format!("{error:#}")));
-        shared.as_ref().map(Option::as_ref).map_err(|error| anyhow!("{error}"))
-    }
-
-    /// A host of one's own; `None` as for [`SshHost::shared`].
+    /// Starts one; `None` and a line on standard error where hosts cannot be had. With `REAL=1` that is an error.
     pub fn start(kind: Kind) -> Result<Option<Self>> {
         if !can_be_had()? {
             return Ok(None);
@@ -85,7 +79,7 @@ impl SshHost {
 
     /// What was asked of the server as that user so far: `command`, `subsystem 'sftp'`, and the like, one for each channel.
     pub fn requests(&self, user: &str) -> Vec<String> {
-        let log = fs::read_to_string(self.folder.join("sshd.log")).unwrap_or_default();
+        let log = fs::read_to_string(self.folder.join(LOG)).unwrap_or_default();
         let asked = log.lines().filter_map(|line| line.split_once("Starting session: ")?.1.split_once(" for "));
         asked.filter(|(_, rest)| rest.split(' ').next() == Some(user)).map(|(what, _)| what.to_owned()).collect()
     }
@@ -93,6 +87,12 @@ impl SshHost {
     /// A file of the host, to be read and changed by root from here.
     pub fn path(&self, path: &str) -> PathBuf {
         Path::new("/proc").join(&self.inside).join("root").join(path.trim_start_matches('/'))
+    }
+
+    /// From now on the kernel does not tell its architecture, as only those of Linux do since 6.1.
+    pub fn hide_architecture(&self) {
+        let file = self.path("media/arch");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("root may do that");
     }
 
     /// A file in the home of a user, as [`SshHost::path`].
@@ -123,16 +123,18 @@ impl SshHost {
     }
 
     fn try_start(kind: Kind) -> Result<Self> {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         let folder = std::env::temp_dir().join(format!("tokensmith-host-{}-{}", address.port(), std::process::id()));
-        let mut command = if kind == Kind::Aarch64 { on_aarch64("bash") } else { Command::new("bash") };
+        let mut command = if kind == Kind::Aarch64 { in_namespaces("bash") } else { Command::new("bash") };
         command.arg(SCRIPT).arg("run").arg(&folder).arg(address.port().to_string());
-        if kind != Kind::Ordinary {
-            command.arg("without-python");
-        }
+        command.args(match kind {
+            Kind::Ordinary => None,
+            Kind::WithoutPython => Some("without-python"),
+            Kind::Aarch64 => Some("aarch64"),
+        });
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().context("bash could not be started")?;
-        let started = wait_until_ready(&mut process, address);
+        let started = wait_until_ready(&mut process, &folder.join(LOG));
         let inside = fs::read_to_string(folder.join("pid")).unwrap_or_default().trim().to_owned();
         let host = Self { process, folder, address, inside };
         started.map(|()| host)
@@ -150,10 +152,18 @@ impl Drop for SshHost {
     }
 }
 
-/// A command on what is a machine with such a processor, for it and all below it. It needs root, QEMU and Linux 6.7.
-pub fn on_aarch64(program: &str) -> Command {
+/// Whether hosts of the kind [`Kind::Aarch64`] can be had here, or why not.
+pub fn try_aarch64() -> Result<()> {
+    let output = in_namespaces("sh").args([MACHINE, "processor"]).output().context("sh could not be started")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+fn in_namespaces(program: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args([MACHINE, program]);
+    command.args([MACHINE, "namespaces", program]);
     command
 }
 
@@ -169,10 +179,22 @@ fn can_be_had() -> Result<bool> {
     Ok(false)
 }
 
-fn wait_until_ready(process: &mut Child, address: SocketAddr) -> Result<()> {
+/// Below the ports that the system gives to whoever asks for any: many do while a host starts.
+fn free_address() -> Result<SocketAddr> {
+    static COUNTER: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap_or(0);
+    (0..PORTS)
+        .map(|_| FIRST_PORT + (first + COUNTER.fetch_add(1, Ordering::Relaxed)) % PORTS)
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .context("no port is free for a host")
+}
+
+/// It is told by the server itself: somebody else might answer at that port.
+fn wait_until_ready(process: &mut Child, log: &Path) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < LONGEST_START {
-        if TcpStream::connect(address).is_ok() {
+        if fs::read_to_string(log).is_ok_and(|log| log.contains("Server listening on ")) {
             return Ok(());
         }
         if let Some(status) = wait(process, Duration::from_millis(50)) {
@@ -184,6 +206,9 @@ fn wait_until_ready(process: &mut Child, address: SocketAddr) -> Result<()> {
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/ssh-hosts.sh");
 const MACHINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/architectures/machine.sh");
+const LOG: &str = "sshd.log";
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 12_000;
 const LONGEST_START: Duration = Duration::from_secs(60);
 const HOW: &str =
     "TOKENSMITH_SSH_HOSTS is not set; `scripts/ssh-hosts.sh` says whether they can be had, and what to set it to.";

@@ -183,7 +183,7 @@ fn a_dead_token_that_cannot_be_taken_out_of_dest_is_told_with_what_was_revoked()
     // The question whether it is dead is still open.
     fs::remove_dir_all(scene.path("folder")).unwrap();
     let run = Run::from_output(&child.wait_with_output().unwrap());
-    assert!(run.failed() && run.message().contains("it could not be taken out of the file"), "{run}");
+    assert!(run.failed() && run.message().contains("it could not be taken out of its place"), "{run}");
     assert_eq!((&run.result["revoked"], run.changed()), (&json!([id]), true), "{run}");
 }
 

@@ -9,24 +9,24 @@ use serde_json::{Value, json};
 use tokensmith_sandbox::link::Link;
 use tokensmith_tests::scene::names;
 
-use crate::{CACHE, Stage, Task, digest, is_token};
+use crate::{CACHE, Stage, Task, is_token, name, name_of};
 
 #[test]
 fn a_damaged_executable_is_sent_anew_within_the_task_and_nothing_is_done_twice() {
     let Some(stage) = Stage::new() else { return };
     let mut tasks = vec![Task::token("first")];
-    for (name, damage) in DAMAGES {
+    for (what, damage) in DAMAGES {
         let line = format!(
             "cd {CACHE} && f={} && g=$HOME/good && {{ [ -f $g ] || cp $f $g; }} && chmod 700 $f && {damage}",
-            digest()
+            name()
         );
-        tasks.push(Task::raw(&format!("{name}_is_done"), &line));
-        tasks.push(Task::token(name));
+        tasks.push(Task::raw(&format!("{what}_is_done"), &line));
+        tasks.push(Task::token(what));
     }
     let (kept, printed) = stage.play(&json!({ "host": stage.host.login("ts-plain") }), &tasks, &["-vv"]);
-    for (name, _) in DAMAGES {
-        assert_eq!(kept["host"][format!("{name}_is_done")]["rc"], 0, "{name}: {kept}");
-        assert!(is_token(&kept["host"][name]), "{name}: {}", kept["host"][name]);
+    for (what, _) in DAMAGES {
+        assert_eq!(kept["host"][format!("{what}_is_done")]["rc"], 0, "{what}: {kept}");
+        assert!(is_token(&kept["host"][what]), "{what}: {}", kept["host"][what]);
     }
     assert!(!printed.contains("is sent with the task"), "{printed}");
     // Each damage is done by a command, met by a second, mended by a third, and the fourth runs the task.
@@ -38,14 +38,17 @@ fn a_damaged_executable_is_sent_anew_within_the_task_and_nothing_is_done_twice()
 #[test]
 fn a_connection_that_is_cut_while_the_executable_is_sent_leaves_nothing_and_the_next_task_works() {
     let Some(stage) = Stage::new() else { return };
-    let cuts = [("ts-plain", 40_000), ("ts-other", 400_000), ("ts-sudo", 1_200_000)];
+    let cuts = [("ts-plain", 40_000), ("ts-other", 400_000), ("ts-asks", 1_200_000), ("ts-sudo", 800_000)];
     let links: Vec<Link> = cuts.iter().map(|_| Link::to(stage.host.address()).unwrap()).collect();
     let hosts: Value = cuts
         .iter()
         .zip(&links)
         .map(|((user, bytes), link)| {
             link.cut_after(*bytes);
-            ((*user).to_owned(), stage.host.login_through(link, user))
+            let mut login = stage.host.login_through(link, user);
+            // By sudo, for the home of root.
+            login["ansible_become"] = (*user == "ts-sudo").into();
+            ((*user).to_owned(), login)
         })
         .collect();
     let (kept, printed) = stage.play(&hosts, &[Task::token("cut"), Task::token("next")], &["-vv"]);
@@ -53,8 +56,12 @@ fn a_connection_that_is_cut_while_the_executable_is_sent_leaves_nothing_and_the_
         assert_eq!(kept[user]["cut"]["unreachable"], true, "after {bytes}: {kept}");
         assert!(is_token(&kept[user]["next"]), "after {bytes}: {kept} {printed}");
         // The end of a cut upload comes to the host when it comes.
-        eventually(|| names(&stage.cache(user)).len() == 1);
-        stage.assert_kept_in(&stage.cache(user), user);
+        let (cache, user_there) = match user {
+            "ts-sudo" => (stage.host.path("home/root").join(CACHE), "root"),
+            _ => (stage.cache(user), user),
+        };
+        eventually(|| names(&cache).len() == 1);
+        stage.assert_kept_in(&cache, user_there);
         // One looked for it, one was cut, and then all three.
         assert_eq!(stage.host.requests(user), ["command"; 2 + 3], "after {bytes}");
     }
@@ -96,20 +103,21 @@ fn a_full_disk_leaves_nothing_and_when_there_is_room_again_the_next_task_works()
         assert!(printed.contains(reason), "{printed}");
     }
     assert!(is_token(&kept["host"]["next"]) && is_token(&kept["host"]["last"]), "{kept} {printed}");
-    assert_eq!(files(&stage.host.home("ts-full", "")), [stage.cache("ts-full").join(digest())]);
+    assert_eq!(files(&stage.host.home("ts-full", "")), [stage.cache("ts-full").join(name())]);
 }
 
 #[test]
 fn what_older_versions_left_is_cleared_away_and_nothing_else() {
     let Some(stage) = Stage::new() else { return };
-    let (old, recent, part, short) = ("0".repeat(64), "1".repeat(64), format!(".{}", "2".repeat(32)), "3".repeat(63));
+    let (old, recent) = (name_of(b"old"), name_of(b"recent"));
+    let (part, short) = (format!(".{}", "2".repeat(32)), "3".repeat(63));
     let script = format!(
         "mkdir -p {CACHE} && cd {CACHE} && mkdir folder && touch {recent} && touch -d '8 days ago' {old} {part} {short} notes folder folder/{old}"
     );
     assert!(stage.host.shell("ts-plain", &format!("cd && {script}")).status.success());
     let (kept, printed) = stage.play(&json!({ "host": stage.host.login("ts-plain") }), &[Task::token("task")], &[]);
     assert!(is_token(&kept["host"]["task"]), "{kept} {printed}");
-    let mut left = [recent, short, digest(), "folder".to_owned(), "notes".to_owned()];
+    let mut left = [recent, short, name(), "folder".to_owned(), "notes".to_owned()];
     left.sort();
     assert_eq!(names(&stage.cache("ts-plain")), left);
     assert_eq!(names(&stage.cache("ts-plain").join("folder")), [old]);

@@ -74,6 +74,20 @@ fn where_no_folder_is_fit_the_task_goes_the_classic_way_and_says_why() {
 }
 
 #[test]
+fn a_folder_that_everybody_may_write_to_meanwhile_is_left() {
+    let Some(stage) = Stage::new() else { return };
+    let tasks =
+        [Task::token("first"), Task::raw("opened", "chmod 777 .cache"), Task::token("second"), Task::token("third")];
+    let (kept, printed) = stage.play(&json!({ "host": stage.host.login("ts-plain") }), &tasks, &["-vv"]);
+    for task in ["first", "second", "third"] {
+        assert!(is_token(&kept["host"][task]), "{task}: {kept} {printed}");
+    }
+    assert_eq!(stage.grants(), 3);
+    assert_eq!(names(&stage.cache("ts-plain")), [""; 0]);
+    stage.assert_kept_in(&stage.host.home("ts-plain", ".ansible/tmp/tokensmith.redhat"), "ts-plain");
+}
+
+#[test]
 fn files_that_are_to_stay_on_the_host_are_sent_there() {
     let Some(stage) = Stage::new() else { return };
     let hosts = json!({ "host": stage.host.login("ts-plain") });

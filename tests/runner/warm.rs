@@ -14,7 +14,7 @@ use tokensmith_sandbox::link::Link;
 use tokensmith_tests::installed::{Installed, find_secrets};
 use tokensmith_tests::scene::names;
 
-use crate::{Stage, Task, digest, hex, is_token};
+use crate::{Stage, Task, is_token, name_of};
 
 #[test]
 fn a_task_is_one_command_on_a_host_without_python_and_gives_what_the_classic_way_gives() {
@@ -85,7 +85,7 @@ fn a_running_task_shows_nothing_on_its_host_and_is_not_started_again_when_the_co
     assert!(is_token(&kept["cut"]["before"]) && is_token(&kept["cut"]["after"]), "{kept}");
     assert_eq!(kept["cut"]["cut"]["unreachable"], true, "{kept}");
     assert_eq!(requests, 1);
-    let running = seen.iter().any(|(name, text)| name.ends_with("/cmdline") && text.contains(&digest()));
+    let running = seen.iter().any(|(name, text)| name.ends_with("/cmdline") && text.contains(&crate::name()));
     assert!(running, "the executable is among the processes that were looked at");
     for (name, text) in seen {
         assert_eq!(find_secrets(&text, &[Installed::ACCOUNT_SECRET.to_owned()]), Vec::<usize>::new(), "in {name}");
@@ -98,8 +98,8 @@ fn a_crash_on_a_host_shows_nothing_of_what_was_printed() {
     let bin = stage.installed.collection().join("plugins/bin");
     let executable = format!("tokensmith_{}", env::consts::ARCH);
     fs::copy(env!("CARGO_BIN_EXE_stand-in"), bin.join(&executable)).unwrap();
-    let digest = hex(&fs::read(bin.join(&executable)).unwrap());
-    fs::write(bin.join("SHA256SUMS"), format!("{digest}  {executable}\n")).unwrap();
+    let name = name_of(&fs::read(bin.join(&executable)).unwrap());
+    fs::write(bin.join("names.json"), json!({ env::consts::ARCH: name }).to_string()).unwrap();
     let hosts = json!({ "host": stage.host.login("ts-plain") });
     let ask = |what: &str| format!("tokensmith.redhat.sso_token: {{offline_token: {what}}}");
     let tasks = [Task::of("crash", &ask("crash")), Task::of("returned", &ask("return"))];

@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{galaxy::Galaxy, release, stage, stub, tarball};
@@ -70,9 +71,8 @@ fn a_collection_of_both_architectures_has_both_executables_and_a_link_to_each() 
         assert_eq!(link.read_link().unwrap(), Path::new("../../bin").join(name));
         assert_eq!(fs::read_to_string(link).unwrap(), content);
     }
-    let sums = fs::read_to_string(collection.join("plugins/bin/SHA256SUMS")).unwrap();
-    let names: Vec<_> = sums.lines().filter_map(|line| Some(line.split_once("  ")?.1)).collect();
-    assert_eq!(names, ["tokensmith_x86_64", "tokensmith_aarch64"]);
+    let names: Value = serde_json::from_slice(&fs::read(collection.join("plugins/bin/names.json")).unwrap()).unwrap();
+    assert_eq!(names.as_object().unwrap().keys().collect::<Vec<_>>(), ["x86_64", "aarch64"]);
 }
 
 #[test]

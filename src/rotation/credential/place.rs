@@ -187,6 +187,9 @@ impl CredentialPlace {
             };
             let names = jobs.iter().map(Job::to_string).collect::<Vec<_>>().join(", ");
             if jobs.is_empty() {
+                if !longest.is_zero() {
+                    self.tell_of_blindness().await;
+                }
                 return Ok(());
             }
             if longest.is_zero() {
@@ -255,6 +258,10 @@ impl CredentialPlace {
         is_valid: impl AsyncFn() -> bool,
     ) -> Result<(), PlaceError> {
         let found = self.found().await?;
+        let last_entry = match secret {
+            Some(_) => self.last_entry(found).await,
+            None => None,
+        };
         let mut expected = self.seen.borrow().clone();
         let mut tried: Option<String> = None;
         for attempt in 0..MOST_ATTEMPTS {
@@ -281,6 +288,7 @@ impl CredentialPlace {
                         .map_err(|error| self.undecided(&Some("it was written".to_owned()), &error))?;
                     if self.marker(found, &now)? == wanted {
                         self.compare(found, &row, &answer, &now);
+                        self.tell_of_others(found, last_entry, &answer).await;
                         self.seen.replace(wanted);
                         return Ok(());
                     }
@@ -322,6 +330,39 @@ impl CredentialPlace {
                 "The credential {} was changed at the same moment (last by {somebody}): other fields are not as they were read before: {}. Check them.",
                 found.name,
                 changed.join(", ")
+            ));
+        }
+    }
+
+    /// Who has no role on a template is not shown its jobs.
+    async fn tell_of_blindness(&self) {
+        let Some(found) = self.found.get() else { return };
+        if !found.platform.sees_templates_with_credential(found.id).await.unwrap_or(false) {
+            self.notice(format!(
+                "The caller sees no job template that uses the credential {}, so wait_for_jobs may have missed jobs: give the caller the role Read on those \
+                 templates. Project updates, which use galaxy credentials, are not waited for.",
+                found.name
+            ));
+        }
+    }
+
+    /// The last entry of the activity stream, where the caller may see it.
+    async fn last_entry(&self, found: &Found) -> Option<u64> {
+        let changes = found.platform.changes_since(found.id, 0).await;
+        changes.ok().map(|(_, last)| last)
+    }
+
+    /// Tells of somebody who wrote while this run did. The controller puts whole rows back, so what they wrote may be lost, and nothing shows what it was.
+    async fn tell_of_others(&self, found: &Found, last: Option<u64>, answer: &CredentialRow) {
+        let (Some(last), Some(own)) = (last, answer.modified_by()) else { return };
+        let Ok((mut actors, _)) = found.platform.changes_since(found.id, last).await else { return };
+        actors.retain(|actor| *actor != own.username && !actor.is_empty());
+        actors.dedup();
+        if !actors.is_empty() {
+            self.notice(format!(
+                "{} changed the credential {} at the same moment as this task, and what was written there may be lost: check its other fields.",
+                actors.join(", "),
+                found.name
             ));
         }
     }

@@ -199,6 +199,14 @@ impl Platform {
         self.all_pages(url).await
     }
 
+    /// Whether the caller sees any job template that uses a credential. Who sees none sees none of their jobs either.
+    pub async fn sees_templates_with_credential(&self, id: u64) -> Result<bool, PlatformError> {
+        let mut url = self.url("job_templates/");
+        url.query_pairs_mut().append_pair("credentials__id", &id.to_string()).append_pair("page_size", "1");
+        let page: Page<Named> = self.expect(&self.authorized(Request::get(url))?).await?;
+        Ok(!page.results.is_empty())
+    }
+
     /// Who changed a credential since an entry of its activity stream, and the last entry.
     pub async fn changes_since(&self, id: u64, last: u64) -> Result<(Vec<String>, u64), PlatformError> {
         let mut url = self.credential_url(id, "activity_stream/");

@@ -33,8 +33,11 @@ impl Remote {
 
 /// For each distance a play with Ansible's own strategy, begun with another way than the round before, and one with mitogen's.
 pub(super) fn round(world: &World, remote: &Remote, round: usize, figures: &mut Figures) -> Result<()> {
-    fs::create_dir_all(world.path("library"))?;
-    fs::write(world.path("library/python_token.py"), include_str!("python_token.py"))?;
+    for (name, content) in PLUGINS {
+        let path = world.path(name);
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        fs::write(path, content)?;
+    }
     fs::copy(&world.sandbox.authority, remote.host.home()?.join("ca.pem"))?;
     for (distance, port) in DISTANCES.iter().zip(&world.sandbox.links) {
         let site = Site { world, remote, distance, port: *port };
@@ -57,24 +60,17 @@ pub(super) fn table(figures: &Figures, ansible: &str) -> Result<String> {
         let most = requests.into_iter().fold(0.0, f64::max);
         table.push_str(&format!("| {label} | {} |{times}\n", rounded(most)));
     }
-    let times = |name, other| {
-        let ratio = |distance: &Distance| {
-            Ok(format!("{:.1}", figures.median(&distance.time_of(name))? / figures.median(&distance.time_of(other))?))
-        };
-        Ok::<_, anyhow::Error>(listed(&each(ratio)?))
-    };
-    let milliseconds = listed(&DISTANCES.map(|distance| distance.milliseconds.to_string()));
     table.push_str(&format!(
-        "\nMilliseconds per task, at {milliseconds} ms of latency there and back. In this order, `sso_token` takes {} times what `raw: true` takes when it finds \
-         nothing to do and {} times\nwhen it fetches a token; the module in Python takes {} times what `sso_token` takes for a token, pipelined {} times, `uri` {} times. \
-         With mitogen's strategy\nthe module in Python takes {} times what `sso_token` takes with Ansible's own.\n",
-        times("ssh_fast_nothing_to_do", "ssh_raw")?,
-        times("ssh_fast_warm", "ssh_raw")?,
-        times("ssh_python", "ssh_fast_warm")?,
-        times("ssh_python_pipelined", "ssh_fast_warm")?,
-        times("ssh_uri", "ssh_fast_warm")?,
-        times("ssh_mitogen_python", "ssh_fast_warm")?,
+        "\nMilliseconds per task, by milliseconds of latency there and back.\n\n| times |{columns}\n| --- |{}\n",
+        " ---: |".repeat(DISTANCES.len())
     ));
+    for (label, name, other) in COMPARED {
+        let ratio = |distance: &Distance| {
+            let ratio = figures.median(&distance.time_of(name))? / figures.median(&distance.time_of(other))?;
+            Ok(format!(" {} |", factor(ratio)))
+        };
+        table.push_str(&format!("| {label} |{}\n", each(ratio)?.concat()));
+    }
     table.push_str(&format!(
         "\nThe executable by itself, without network: {:.1} ms from start to end, {:.1} MiB of memory at its peak.\n\nMedians, with ansible-core {ansible} and an OpenSSH server \
          behind a delay on the same machine.\n",
@@ -220,6 +216,7 @@ impl Site<'_> {
         command
             .args(["--inventory", "host,"])
             .env("ANSIBLE_LIBRARY", self.world.path("library"))
+            .env("ANSIBLE_ACTION_PLUGINS", self.world.path("action"))
             .env("ANSIBLE_HOST_KEY_CHECKING", "false")
             .env("ANSIBLE_SSH_CONTROL_PATH_DIR", self.world.path("cp"))
             .env_remove("ANSIBLE_REMOTE_TEMP");
@@ -300,6 +297,7 @@ fn ways(world: &World) -> [Way; WAYS] {
     classic["vars"] = json!({ "tokensmith_path": "classic" });
     [
         Way::new("ssh_raw", &json!({ "ansible.builtin.raw": "true" })),
+        Way::new("ssh_input", &json!({ "read_input": {} })),
         Way::new("ssh_fast_nothing_to_do", &nothing_to_do).that_refreshed(false).prepared(),
         Way::new("ssh_fast_warm", &fast).that_refreshed(true).prepared(),
         Way::new("ssh_classic", &classic).that_refreshed(true),
@@ -341,12 +339,10 @@ fn rounded(value: f64) -> String {
     if value >= 10.0 || value.fract().abs() < 0.05 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
-/// As in a sentence: `a, b and c`.
-fn listed(words: &[String]) -> String {
-    match words {
-        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
-        _ => words.concat(),
-    }
+/// The nearer to one, the more exact.
+fn factor(value: f64) -> String {
+    let digits = if value < 2.0 { 2 } else { usize::from(value < 9.5) };
+    format!("{value:.digits$}")
 }
 
 /// The more of it, the fewer tasks.
@@ -355,9 +351,10 @@ const DISTANCES: [Distance; 3] = [
     Distance { milliseconds: 20, tasks: 6 },
     Distance { milliseconds: 80, tasks: 3 },
 ];
-const WAYS: usize = 7;
-const ROWS: [(&str, &str); 13] = [
-    ("ssh_raw", "`ansible.builtin.raw: true`, the least that a command over ssh can cost"),
+const WAYS: usize = 8;
+const ROWS: [(&str, &str); 14] = [
+    ("ssh_raw", "`ansible.builtin.raw: true`, a command that does nothing"),
+    ("ssh_input", "a command that reads its standard input and does nothing else"),
     ("ssh_fast_nothing_to_do", "`sso_token`, nothing to do"),
     ("ssh_fast_warm", "`sso_token`, a new access token"),
     ("ssh_classic", "the same, sent as Ansible sends any module (`tokensmith_path: classic`)"),
@@ -370,6 +367,23 @@ const ROWS: [(&str, &str); 13] = [
     ("ssh_fast_cold", "first task on a new connection: `sso_token`, the host does not have the executable yet"),
     ("ssh_python_pipelined_cold", "first task on a new connection: the module in Python, with pipelining"),
     ("ssh_mitogen_cold", "first task on a new connection: the module in Python with mitogen's strategy"),
+];
+/// What is divided by what.
+const COMPARED: [(&str, &str, &str); 9] = [
+    ("`sso_token`, nothing to do / `raw: true`", "ssh_fast_nothing_to_do", "ssh_raw"),
+    ("`sso_token`, nothing to do / a command that reads its standard input", "ssh_fast_nothing_to_do", "ssh_input"),
+    ("`sso_token`, a new access token / `raw: true`", "ssh_fast_warm", "ssh_raw"),
+    ("`sso_token`, a new access token / a command that reads its standard input", "ssh_fast_warm", "ssh_input"),
+    ("the module in Python / `sso_token`", "ssh_python", "ssh_fast_warm"),
+    ("the module in Python, with pipelining / `sso_token`", "ssh_python_pipelined", "ssh_fast_warm"),
+    ("`uri` / `sso_token`", "ssh_uri", "ssh_fast_warm"),
+    ("the module in Python with mitogen's strategy / `sso_token`", "ssh_mitogen_python", "ssh_fast_warm"),
+    ("the same, in the first task", "ssh_mitogen_cold", "ssh_fast_cold"),
+];
+/// The module in Python, and what [`ROWS`] begins with.
+const PLUGINS: [(&str, &str); 2] = [
+    ("library/python_token.py", include_str!("python_token.py")),
+    ("action/read_input.py", include_str!("read_input.py")),
 ];
 /// Below the home there.
 const CA: &str = "/home/ts-plain/ca.pem";
@@ -397,26 +411,18 @@ mod tests {
         let head =
             "| task on a remote host | ssh requests | 0 ms | 20 ms | 80 ms |\n| --- | ---: | ---: | ---: | ---: |\n";
         assert!(table.starts_with(head), "{table}");
-        assert!(table.contains("ssh can cost | 0.5 | 100 | 150 | 200 |\n"), "{table}");
-        assert!(table.contains("| `sso_token`, a new access token | 2 | 300 | 350 | 400 |\n"), "{table}");
-        assert!(table.contains("does not have the executable yet | 10 | 1100 | 1150 | 1200 |\n"), "{table}");
-        assert!(table.contains("takes 2.0, 1.7 and 1.5 times what `raw: true` takes"), "{table}");
+        assert!(table.contains("does nothing | 0.5 | 100 | 150 | 200 |\n"), "{table}");
+        assert!(table.contains("| `sso_token`, a new access token | 3 | 400 | 450 | 500 |\n"), "{table}");
+        assert!(table.contains("does not have the executable yet | 11 | 1200 | 1250 | 1300 |\n"), "{table}");
+        assert!(table.contains("| `sso_token`, nothing to do / `raw: true` | 3.0 | 2.3 | 2.0 |\n"), "{table}");
+        assert!(table.contains("| `uri` / `sso_token` | 2.0 | 1.89 | 1.80 |\n"), "{table}");
         assert!(table.contains("2.5 ms from start to end, 3.2 MiB"), "{table}");
-        assert!(sentence(&figures).unwrap().contains("with 20 ms of latency: 350 ms for"));
+        assert!(sentence(&figures).unwrap().contains("with 20 ms of latency: 450 ms for"));
     }
 
     #[test]
     fn the_page_has_a_place_for_the_table() {
         let page = include_str!("../../../docs/performance.md");
         assert!(crate::bench::figures::with_table(page, "| 1 |\n").unwrap().contains("\n| 1 |\n"));
-    }
-
-    #[test]
-    fn words_are_listed_as_in_a_sentence() {
-        for (words, sentence) in
-            [(vec![], ""), (vec!["a"], "a"), (vec!["a", "b"], "a and b"), (vec!["a", "b", "c"], "a, b and c")]
-        {
-            assert_eq!(listed(&words.into_iter().map(str::to_owned).collect::<Vec<_>>()), sentence);
-        }
     }
 }

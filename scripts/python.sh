@@ -70,7 +70,9 @@ zig() {
 }
 
 galaxy_ng() {
-  local python constraints=$ROOT/tests/galaxy_ng/constraints.txt
+  # By a name that is the same in every checkout, as it becomes a part of the venv's.
+  cd "$ROOT"
+  local python constraints=tests/galaxy_ng/constraints.txt
   python=$(find_python 3.11) || fail "galaxy-ng needs Python 3.11 with venv and ssl."
   environment "galaxy-ng-$(digest "$(cat "$constraints")")" "$python" "$GALAXY_NG" --constraint "$constraints"
 }

@@ -22,8 +22,8 @@ def names():
 
 
 def run(remote_tmp, environment):
-    """Says `run` and runs the executable with the arguments on standard input. Or says, with nothing done, that the system is `unsupported`, that the executable
-    is `absent` from a folder which is fit for it, or that no folder is: `unfit`."""
+    """Says `run` and runs the executable with the arguments on standard input. Or says, with nothing done, that the system is `unsupported`, that the
+    executable is `absent` from a folder which is fit for it, or that no folder is: `unfit`."""
     systems = ' '.join(f'"Linux {machine}") n={name};;' for machine, name in sorted(names().items()))
     script = joined(RUN).replace('UNIQUE', unique()).replace('SYSTEMS', systems).replace('FOLDERS', folders(remote_tmp))
     return script.replace('ENVIRONMENT', environment.strip())

@@ -127,11 +127,13 @@ impl Installed {
         Self::new(&variable("TOKENSMITH_VENV"))
     }
 
-    /// On that, on the oldest and on the newest, one after the other.
-    pub fn on_every_core() -> impl Iterator<Item = Self> {
+    /// On the oldest ansible-core and on the newest, one after the other. The one between is that of all other plays, and of these where it is alone.
+    pub fn on_outer_cores() -> impl Iterator<Item = Self> {
         let cores = env::var("TOKENSMITH_CORES").unwrap_or_default();
-        let venvs: Vec<String> =
-            [variable("TOKENSMITH_VENV")].into_iter().chain(cores.lines().map(str::to_owned)).collect();
+        let mut venvs: Vec<String> = cores.lines().map(str::to_owned).collect();
+        if venvs.is_empty() {
+            venvs.push(variable("TOKENSMITH_VENV"));
+        }
         venvs.into_iter().map(|venv| Self::new(&venv))
     }
 

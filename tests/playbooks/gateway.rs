@@ -13,7 +13,7 @@ use super::{by_every_way, has_environment, keys, registered};
 
 #[test]
 fn the_playbook_keeps_the_tokens_of_the_platform_fresh_on_every_ansible_core() {
-    for installed in Installed::on_every_core() {
+    for installed in Installed::on_outer_cores() {
         let scene = GatewayScene::new();
         let (core, gateway) = (installed.core(), scene.platform());
         let play = |more: Value| {

@@ -11,7 +11,7 @@ use super::{by_every_way, has_environment, keys, registered};
 
 #[test]
 fn the_playbook_keeps_the_token_of_ansible_galaxy_on_every_ansible_core() {
-    for installed in Installed::on_every_core() {
+    for installed in Installed::on_outer_cores() {
         let core = installed.core();
         let scene = HubScene::new();
         let config = scene.file("ansible.cfg", CONFIG);

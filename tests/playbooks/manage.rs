@@ -9,7 +9,7 @@ use super::{by_every_way, keys, registered};
 
 #[test]
 fn the_playbook_revokes_the_tokens_of_all_users_where_it_is_told_to() {
-    for installed in Installed::on_every_core() {
+    for installed in Installed::on_outer_cores() {
         let host = populated();
         let mut variables = variables(&host);
         variables["gateway_confirm"] = json!(true);
@@ -58,7 +58,7 @@ fn the_playbook_leaves_refresh_tokens_where_it_is_told_to_and_tells_what_is_wron
 
 #[test]
 fn the_playbook_clears_away_what_expired_and_says_what_was_counted() {
-    for installed in Installed::on_every_core() {
+    for installed in Installed::on_outer_cores() {
         let host = populated();
         for (behaviour, changed, line) in [
             (json!({ "counts": [3, 1, 7] }), "changed=1", "access tokens: 3"),

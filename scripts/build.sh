@@ -56,13 +56,14 @@ compile_for_host() {
   compiled=("$architecture")
 }
 
-# No path of this machine in the executable, so that it is the same wherever it is built.
+# No path of this machine in the executable, so that it is the same wherever it is built. Cargo names our own sources by paths that begin in the checkout;
+# that path is not among the flags, as then each checkout would compile all dependencies anew.
 add_reproducible_flags() {
   local sysroot source
   sysroot=$("${RUSTC:-rustc}" --print sysroot)
   source=$sysroot/lib/rustlib/src/rust
   RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$source=/rustc"
-  RUSTFLAGS+=" --remap-path-prefix=$(realpath -m "$source")=/rustc --remap-path-prefix=$ROOT=/tokensmith"
+  RUSTFLAGS+=" --remap-path-prefix=$(realpath -m "$source")=/rustc"
   export RUSTFLAGS
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tokensmith_sandbox::controller::RoleKind;
+use tokensmith_sandbox::controller::{Credential, RoleKind};
 use tokensmith_sandbox::{Platform, Sandbox};
 use tokensmith_tests::credential::CALLER;
 use tokensmith_tests::gateway;
@@ -14,6 +14,8 @@ use tokensmith_tests::installed::{Installed, find_secrets};
 use tokensmith_tests::quay::QuayScene;
 use tokensmith_tests::rhacs::{ROLE, RhacsScene};
 use tokensmith_tests::scene::Scene;
+
+use super::has_environment;
 
 #[test]
 fn jobs_rotate_the_token_of_a_credential_that_they_have_attached_on_every_ansible_core() {
@@ -101,17 +103,6 @@ fn no_secret_stands_in_the_events_of_a_job_nor_in_what_the_controller_tells_of_i
 #[test]
 fn the_other_playbooks_bring_their_tokens_to_credentials_too() {
     let installed = Installed::on_tools();
-    let play = |sandbox: &Sandbox, attached: &[i64], rotated: i64, name: &str, variables: &Value| {
-        let login = login(sandbox, rotated);
-        let mut printed = Vec::new();
-        for _ in 0..2 {
-            start(sandbox, &installed, &[attached, &[login]].concat());
-            printed.push(installed.playbook(name, variables).succeeded());
-        }
-        let stored = sandbox.controller().credential(rotated).unwrap();
-        (printed, stored)
-    };
-
     let scene = RhacsScene::new();
     let controller = scene.sandbox.controller();
     let kind = add_type(controller, &types("Tokensmith RHACS"));
@@ -123,7 +114,8 @@ fn the_other_playbooks_bring_their_tokens_to_credentials_too() {
         "rhacs_ca_path": scene.sandbox.ca_path(),
         "rhacs_tokens": [{ "name": "jobs", "role": ROLE, "dest_credential": which }],
     });
-    let (printed, stored) = play(&scene.sandbox, &[central], other, "tokensmith.redhat.renew_rhacs_tokens", &variables);
+    let (printed, stored) =
+        play_twice((&installed, &scene.sandbox), &[central], other, "tokensmith.redhat.renew_rhacs_tokens", &variables);
     assert!(printed[0].contains("jobs: missing, token ") && printed[1].contains("changed=0"), "{printed:?}");
     assert!(scene.central().token_works(stored.input("token").unwrap()));
 
@@ -137,11 +129,19 @@ fn the_other_playbooks_bring_their_tokens_to_credentials_too() {
         "quay_ca_path": scene.sandbox.ca_path(),
         "quay_rotations": [{ "organization": "acme", "robots": ["ci"], "dest_credential": { "name": "Puller" } }],
     });
-    let (printed, stored) = play(&scene.sandbox, &[quay], registry, "tokensmith.redhat.rotate_quay_robots", &variables);
+    let (printed, stored) =
+        play_twice((&installed, &scene.sandbox), &[quay], registry, "tokensmith.redhat.rotate_quay_robots", &variables);
     assert!(printed[0].contains("changed=1") && printed[1].contains("acme+ci: valid, left as it is"), "{printed:?}");
     assert_eq!(stored.input("password"), Some(scene.robot_token("acme+ci").as_str()));
     assert_eq!(stored.input("username"), Some("acme+ci"));
+}
 
+#[test]
+fn the_newest_offline_token_is_brought_back_to_the_credential_that_it_came_from() {
+    if !has_environment() {
+        return;
+    }
+    let installed = Installed::on_tools();
     let scene = Scene::in_realm("rotating");
     let controller = scene.sandbox.controller();
     let kind = add_type(controller, &types("Tokensmith SSO offline token"));
@@ -152,9 +152,27 @@ fn the_other_playbooks_bring_their_tokens_to_credentials_too() {
         "sso_ca_path": scene.sandbox.ca_path(),
         "sso_dest_credential": { "name": "SSO", "marker": "marker" },
     });
-    let (_, stored) = play(&scene.sandbox, &[sso], sso, "tokensmith.redhat.keep_offline_token", &variables);
+    let (_, stored) =
+        play_twice((&installed, &scene.sandbox), &[sso], sso, "tokensmith.redhat.keep_offline_token", &variables);
     let newest = stored.input("offline_token").unwrap();
     assert!(newest != old && scene.realm.offline_token_is_alive(newest));
+}
+
+/// Two jobs, one after the other, with these credentials attached. Gives what they printed, and what is in the one that they bring a token to.
+fn play_twice(
+    (installed, sandbox): (&Installed, &Sandbox),
+    attached: &[i64],
+    rotated: i64,
+    name: &str,
+    variables: &Value,
+) -> (Vec<String>, Credential) {
+    let login = login(sandbox, rotated);
+    let mut printed = Vec::new();
+    for _ in 0..2 {
+        start(sandbox, installed, &[attached, &[login]].concat());
+        printed.push(installed.playbook(name, variables).succeeded());
+    }
+    (printed, sandbox.controller().credential(rotated).unwrap())
 }
 
 /// A controller with credentials, of the types that the collection brings and of its own.

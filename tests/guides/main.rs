@@ -30,6 +30,15 @@ fn each_guide_of_a_system_has_the_same_four_parts() {
 }
 
 #[test]
+fn each_module_leads_to_its_guide() {
+    for module in modules() {
+        let documentation = module.documentation_block();
+        let leads_to = |guide: &&str| documentation.contains(&format!("/docs/{guide}.md"));
+        assert!(GUIDES.iter().any(|guide| leads_to(&guide)), "{}", module.name());
+    }
+}
+
+#[test]
 fn each_message_that_a_page_explains_is_one_that_the_executable_or_the_action_plugin_says() {
     let executable = fs::read(executable::path()).unwrap();
     let plugin = fs::read_to_string(source("plugins/plugin_utils/native.py")).unwrap();

@@ -137,6 +137,7 @@ async fn refresh(
     reason: Reason,
     (store_lock, destination_lock): (Held, Option<Lock>),
 ) -> Result<Outcome> {
+    token.refuse_to_lose_its_successor(job.task, store)?;
     // What can fail is tried now: the offline token may be used up by the request.
     let room = store.reserve(&store_lock).await?;
     let access_token_file = job.destination.reserve(destination_lock.as_ref())?;
@@ -184,6 +185,11 @@ async fn refresh(
         outcome = outcome.secret("access_token", &issued.access_token);
     }
     Ok(match end {
+        // It was not known before that this would be so.
+        Ok(()) if job.task.is_lookup() && !store.keeps() && newest.has_killed(token) => outcome.failed(anyhow!(
+            "the server has begun to let each offline token be used once, so the one that the lookup was given is dead now; its successor is in the result \
+             as offline_token: keep it in a file and name that in offline_token_file"
+        )),
         Ok(()) => outcome,
         Err(error) => outcome.failed(error),
     })

@@ -76,9 +76,8 @@ def file_of_this_run(asked_for):
     folder = os.path.join(C.DEFAULT_LOCAL_TMP, 'tokensmith')
     os.makedirs(folder, mode=0o700, exist_ok=True)
     # Without a key of this run the name would let a short password be guessed.
-    with open(os.path.join(folder, 'key'), 'a+b') as file:
+    with os.fdopen(os.open(os.path.join(folder, 'key'), os.O_RDWR | os.O_CREAT, 0o600), 'r+b') as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
         key = file.read()
         if not key:
             key = os.urandom(32)

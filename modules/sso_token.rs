@@ -185,11 +185,6 @@ async fn refresh(
         outcome = outcome.secret("access_token", &issued.access_token);
     }
     Ok(match end {
-        // It was not known before that this would be so.
-        Ok(()) if job.task.is_lookup() && !store.keeps() && newest.has_killed(token) => outcome.failed(anyhow!(
-            "the server has begun to let each offline token be used once, so the one that the lookup was given is dead now; its successor is in the result \
-             as offline_token: keep it in a file and name that in offline_token_file"
-        )),
         Ok(()) => outcome,
         Err(error) => outcome.failed(error),
     })

@@ -82,7 +82,7 @@ impl OfflineToken {
         } else {
             "store the returned offline_token in its place, or let offline_token_file do it"
         };
-        if self.has_killed(older) {
+        if self.secret != older.secret && self.is_rotated() {
             task.warn(format!(
                 "The server lets each offline token be used once, so the one of this task is dead now: {store}."
             ));
@@ -103,11 +103,6 @@ impl OfflineToken {
             );
         }
         Ok(())
-    }
-
-    /// Whether the older one is certainly dead, and this its successor.
-    pub(super) fn has_killed(&self, older: &Self) -> bool {
-        self.secret != older.secret && self.is_rotated()
     }
 
     /// What a result says of it.

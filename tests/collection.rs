@@ -353,4 +353,4 @@ fn source(path: &str) -> PathBuf {
 const COLLECTION: &str = "tokensmith.redhat";
 const FOLDER: &str = "ansible_collections/tokensmith/redhat";
 /// What may grow without a word here.
-const OPTIONAL: [&str; 4] = ["CHANGELOG.md", "SECURITY.md", "docs/", "playbooks/"];
+const OPTIONAL: [&str; 5] = ["CHANGELOG.md", "SECURITY.md", "changelogs/fragments/", "docs/", "playbooks/"];

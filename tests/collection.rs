@@ -44,6 +44,18 @@ fn ansible_doc_lists_each_module_and_shows_all_its_options_on_every_ansible_core
             assert_eq!(shown["doc"]["has_action"], true);
             assert!(shown["examples"].as_str().unwrap().contains(name) && shown["return"].is_object());
         }
+        let listed = doc(&["--type", "lookup", "--list", "--json", COLLECTION]);
+        let modules = modules();
+        let lookups = modules.iter().filter_map(|module| Some((module.name(), module.lookup()?)));
+        for (name, lookup) in lookups {
+            let name = format!("{COLLECTION}.{name}");
+            assert_eq!(listed[&name], lookup.short_description(), "{name} in the list of {}", core.display());
+            let shown = &doc(&["--type", "lookup", "--json", &name])[&name];
+            let mut options = lookup.options();
+            options.sort_unstable();
+            assert_eq!(keys(&shown["doc"]["options"]), options, "options of {name} on {}", core.display());
+            assert!(shown["examples"].as_str().unwrap().contains(&name) && shown["return"]["_raw"].is_object());
+        }
     }
 }
 
@@ -107,9 +119,9 @@ fn the_importer_of_automation_hub_accepts_the_tarball_lists_all_that_is_in_it_an
     };
     for module in modules() {
         assert_eq!(documentation("module", module.name()), module.help()["short_description"]);
-    }
-    for (kind, name) in expected.iter().filter(|(kind, _)| kind == "lookup") {
-        assert!(documentation(kind, name).is_string(), "{name}");
+        if let Some(lookup) = module.lookup() {
+            assert_eq!(documentation("lookup", module.name()), lookup.short_description());
+        }
     }
 }
 
@@ -160,6 +172,7 @@ fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
         ("meta/runtime.yml", "-rw-r--r--"),
         ("plugins/bin/names.json", "-rw-r--r--"),
         ("plugins/plugin_utils/kept.py", "-rw-r--r--"),
+        ("plugins/plugin_utils/lookup.py", "-rw-r--r--"),
         ("plugins/plugin_utils/native.py", "-rw-r--r--"),
     ]
     .map(|(name, mode)| (name.to_owned(), mode.to_owned()))
@@ -175,6 +188,9 @@ fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
     for module in modules() {
         expected.insert(format!("plugins/modules/{}.py", module.name()), "-rw-r--r--".to_owned());
         expected.insert(format!("plugins/action/{}.py", module.name()), "-rw-r--r--".to_owned());
+        if module.lookup().is_some() {
+            expected.insert(format!("plugins/lookup/{}.py", module.name()), "-rw-r--r--".to_owned());
+        }
     }
     let (optional, found): (BTreeMap<_, _>, _) = members(&built.tarball)
         .into_iter()
@@ -372,4 +388,4 @@ fn source(path: &str) -> PathBuf {
 const COLLECTION: &str = "tokensmith.redhat";
 const FOLDER: &str = "ansible_collections/tokensmith/redhat";
 /// What may grow without a word here.
-const OPTIONAL: [&str; 4] = ["CHANGELOG.md", "SECURITY.md", "docs/", "playbooks/"];
+const OPTIONAL: [&str; 5] = ["CHANGELOG.md", "SECURITY.md", "changelogs/fragments/", "docs/", "playbooks/"];

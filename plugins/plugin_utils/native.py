@@ -52,15 +52,15 @@ class NativeModule(ActionBase):
                 if C.DEFAULT_KEEP_REMOTE_FILES:
                     raise NotKept('ANSIBLE_KEEP_REMOTE_FILES wants the file of the arguments')
                 if self._is_local() and not self._connection.become:
-                    executable = self._executable(*self._system())
-                    if os.access(executable, os.X_OK):
-                        return self._run_directly(executable, arguments, task_vars)
+                    found = executable_for(*self._system())
+                    if os.access(found, os.X_OK):
+                        return self._run_directly(found, arguments, task_vars)
                 else:
                     self._insist_on_input()
                     return self._run_kept(arguments, task_vars)
             except NotKept as reason:
                 display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
-        return self._run_classically(self._executable(*self._system()), arguments, task_vars)
+        return self._run_classically(executable_for(*self._system()), arguments, task_vars)
 
     def _run_directly(self, executable, arguments, task_vars):
         """On this machine, with the arguments on standard input: one process, without the two shells of a local connection, and no file."""
@@ -68,18 +68,7 @@ class NativeModule(ActionBase):
         environment = {}
         self._compute_environment_string(raw_environment_out=environment)
         display.vvv(f'EXEC {executable} -', host=self._play_context.remote_addr)
-        try:
-            done = subprocess.run(
-                [executable, '-'],
-                input=to_bytes(json.dumps(arguments)),
-                capture_output=True,
-                check=False,
-                cwd=self._loader.get_basedir(),
-                env={**os.environ, **{name: to_text(value) for name, value in environment.items()}},
-            )
-        except OSError as error:
-            return without_result(126, str(error))
-        return result_in(done.stdout) or without_result(done.returncode, to_text(done.stderr))
+        return result_of(executable, arguments, self._loader.get_basedir(), environment)
 
     def _run_kept(self, arguments, task_vars):
         """On a target that keeps the executable, or takes it in first: one command, with the arguments on standard input."""
@@ -92,7 +81,7 @@ class NativeModule(ActionBase):
             if word == 'run' and output.startswith(kept.BEGUN):
                 return result_in(output) or without_result(answer['rc'], answer['stderr'])
             if word == 'unsupported':
-                self._executable(*about.split())
+                executable_for(*about.split())
             if word in ('run', 'absent') and has_been_put:
                 raise NotKept(f'a copy that was put there a moment ago cannot be run: {answer["stderr"].strip()}')
             if word not in ('run', 'absent'):
@@ -102,7 +91,7 @@ class NativeModule(ActionBase):
 
     def _put(self, name, folder):
         machine = next(machine for machine, known in kept.names().items() if known == name)
-        with open(self._executable('Linux', machine), 'rb') as executable:
+        with open(executable_for('Linux', machine), 'rb') as executable:
             answer = self._command(kept.put(folder, name), executable.read())
         word, about, _output = kept.said(answer['stdout'])
         if word != 'placed':
@@ -154,23 +143,6 @@ class NativeModule(ActionBase):
         if getattr(self._connection._shell, 'SHELL_FAMILY', None) != 'sh':
             raise NotKept('the target has no shell of the usual kind')
 
-    def _executable(self, system, machine):
-        """The collection's executable for this system."""
-        executable = os.path.join(kept.BIN, f'tokensmith_{machine}')
-        if system == 'Linux' and os.path.isfile(executable):
-            return executable
-        names = os.listdir(kept.BIN) if os.path.isdir(kept.BIN) else []
-        carried = sorted(name.partition('_')[2] for name in names if name.startswith('tokensmith_'))
-        if not carried:
-            raise Refusal(
-                f'This installation of {COLLECTION} has no executables: it was made from the source repository. '
-                'Install the collection from its tarball, which `make build` leaves in dist/.'
-            )
-        raise Refusal(
-            f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target says that it is {f'{system} {machine}'.strip()!r}. "
-            'Run the task elsewhere, for example with `delegate_to: localhost`.'
-        )
-
     def _system(self):
         if self._is_local():
             return os.uname().sysname, os.uname().machine
@@ -206,6 +178,40 @@ def plain(value):
     if value is None or isinstance(value, (str, int, float)):
         return value
     return to_text(value)
+
+
+def executable_for(system, machine):
+    """The collection's executable for this system."""
+    executable = os.path.join(kept.BIN, f'tokensmith_{machine}')
+    if system == 'Linux' and os.path.isfile(executable):
+        return executable
+    names = os.listdir(kept.BIN) if os.path.isdir(kept.BIN) else []
+    carried = sorted(name.partition('_')[2] for name in names if name.startswith('tokensmith_'))
+    if not carried:
+        raise Refusal(
+            f'This installation of {COLLECTION} has no executables: it was made from the source repository. '
+            'Install the collection from its tarball, which `make build` leaves in dist/.'
+        )
+    raise Refusal(
+        f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target says that it is {f'{system} {machine}'.strip()!r}. "
+        'Run the task elsewhere, for example with `delegate_to: localhost`.'
+    )
+
+
+def result_of(executable, arguments, folder, environment):
+    """What it results in, run on this machine with the arguments on standard input."""
+    try:
+        done = subprocess.run(
+            [executable, '-'],
+            input=to_bytes(json.dumps(arguments)),
+            capture_output=True,
+            check=False,
+            cwd=folder,
+            env={**os.environ, **{name: to_text(value) for name, value in environment.items()}},
+        )
+    except OSError as error:
+        return without_result(126, str(error))
+    return result_in(done.stdout) or without_result(done.returncode, to_text(done.stderr))
 
 
 def result_in(output):

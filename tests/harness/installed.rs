@@ -285,6 +285,18 @@ impl Installed {
         self.path("collections/ansible_collections/tokensmith/redhat")
     }
 
+    /// All files in Ansible's temporary folder on the controller.
+    pub fn temporary_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.path("local")];
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files
+    }
+
     /// What the last play printed.
     pub fn printed(&self) -> String {
         self.printed.borrow().clone()

@@ -92,7 +92,10 @@ class NativeModule(ActionBase):
             if word == 'run' and output.startswith(kept.BEGUN):
                 return result_in(output) or without_result(answer['rc'], answer['stderr'])
             if word == 'unsupported':
-                self._executable(*about.split())
+                system, _blank, machine = about.partition(' ')
+                self._executable(system, machine)
+            if word == 'lacking':
+                self._refuse_without(*about.split())
             if word in ('run', 'absent') and has_been_put:
                 raise NotKept(f'a copy that was put there a moment ago cannot be run: {answer["stderr"].strip()}')
             if word not in ('run', 'absent'):
@@ -100,8 +103,19 @@ class NativeModule(ActionBase):
             # What printed nothing, or something else, is damaged and has not begun anything.
             self._put(*about.split(' ', 1))
 
+    def _refuse_without(self, name, *programs):
+        """A target that has none of these cannot be sent anything, by Ansible neither."""
+        lacking = ' and '.join([', '.join(programs[:-1]), programs[-1]] if programs[1:] else programs)
+        if not {'chmod', 'mkdir', 'rm'}.intersection(programs):
+            raise NotKept(f'the target has no {lacking}')
+        raise Refusal(
+            f'The target has no {lacking}, which it takes to put the executable there. Install the package coreutils or busybox on it, or give it a copy of '
+            f"the collection's plugins/bin/tokensmith_{machine_of(name)} beforehand, as ~/.cache/{COLLECTION}/{name}, with mode 0500 and in folders of the "
+            'user that nobody else may write to: then it takes no more than `sh`. Or run the task elsewhere, for example with `delegate_to: localhost`.'
+        )
+
     def _put(self, name, folder):
-        machine = next(machine for machine, known in kept.names().items() if known == name)
+        machine = machine_of(name)
         with open(self._executable('Linux', machine), 'rb') as executable:
             answer = self._command(kept.put(folder, name), executable.read())
         word, about, _output = kept.said(answer['stdout'])
@@ -166,8 +180,10 @@ class NativeModule(ActionBase):
                 f'This installation of {COLLECTION} has no executables: it was made from the source repository. '
                 'Install the collection from its tarball, which `make build` leaves in dist/.'
             )
+        said = f'{system} {machine}'.strip()
+        what_it_is = f'says that it is {said!r}' if said else 'does not say what it is, as it has no uname'
         raise Refusal(
-            f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target says that it is {f'{system} {machine}'.strip()!r}. "
+            f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target {what_it_is}. "
             'Run the task elsewhere, for example with `delegate_to: localhost`.'
         )
 
@@ -195,6 +211,10 @@ class NativeModule(ActionBase):
                 f'With async, the result of {self.MODULE} would lie on the target in a file that everybody there may read, with a secret in it. '
                 'Have secrets read from files and handed over to `dest`, without `return_token`, or leave async out.'
             )
+
+
+def machine_of(name):
+    return next(machine for machine, known in kept.names().items() if known == name)
 
 
 def plain(value):

@@ -51,7 +51,7 @@ fn the_example_of_an_image_takes_the_collection_from_the_hub_and_nothing_else() 
     let with_token: Vec<_> =
         stages.iter().filter(|stage| stage.contains("ANSIBLE_GALAXY_SERVER_MY_HUB_TOKEN")).collect();
     assert!(
-        matches!(with_token[..], [stage] if stage.lines().next().is_some_and(|first| first.ends_with(" as galaxy")))
+        matches!(with_token[..], [stage] if stage.lines().next().is_some_and(|first| first.ends_with(" AS galaxy")))
     );
     assert!(!stages.last().unwrap().contains("ansible.cfg"), "{stages:?}");
 }

@@ -126,7 +126,7 @@ fn use_it(user: &User, gateway_host: &SshHost) {
 
     let token = |name: &str| read(&user.path("home/tokens").join(name));
     assert!(sso.realm.access_token_works(&token("access_token")));
-    assert!(token("acme+ci.yml").contains("kubernetes.io/dockerconfigjson"));
+    assert!(token("ci.yml").contains("kubernetes.io/dockerconfigjson"));
     assert!(platform.platform().token_works(&token("aap_token")));
     assert!(hub.hub().token_works(&token("hub_token")));
     assert!(rhacs.central().token_works(&token("rox_api_token")));

@@ -169,6 +169,7 @@ fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
         ("README.md", "-rw-r--r--"),
         ("changelogs/changelog.yaml", "-rw-r--r--"),
         ("changelogs/config.yaml", "-rw-r--r--"),
+        ("meta/execution-environment.yml", "-rw-r--r--"),
         ("meta/runtime.yml", "-rw-r--r--"),
         ("plugins/bin/names.json", "-rw-r--r--"),
         ("plugins/plugin_utils/kept.py", "-rw-r--r--"),

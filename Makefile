@@ -13,7 +13,7 @@ test: ## everything: check, Rust, playbooks, real servers (REAL=1: a real server
 	@scripts/test.sh
 
 matrix: ## all that Ansible can say around a task, on every ansible-core, by every way (MATRIX_DOCS=1: the table goes into docs/matrix.md)
-	@scripts/test.sh -p tokensmith-tests --test matrix
+	@TOKENSMITH_WHOLE_MATRIX=1 scripts/test.sh -p tokensmith-tests --test matrix
 
 paths: ## the whole suite of playbooks by each way to run an executable
 	@scripts/paths.sh

@@ -11,6 +11,7 @@ use tokensmith::ansible::{Outcome, Task};
 use tokensmith::jwt::Claims;
 use tokensmith::rotation::{HandOver, Reason, Rotation, Trace};
 use tokensmith::secret::Secret;
+use tokensmith::span::Span;
 use tokensmith::timestamp::timestamp;
 
 /// The options of `fragments/oidc.yml`.
@@ -60,6 +61,19 @@ impl OidcToken {
         }
         Ok(token)
     }
+}
+
+/// The token that a lookup got earlier in this run, until `renew_before`. Nobody is asked: it was proven then, and the file is of this run alone.
+pub(crate) fn held_for_lookup(task: &Task, hand_over: &HandOver, renew_before: Span) -> Result<Option<Outcome>> {
+    let Some(place) = hand_over.place()?.filter(|_| task.is_lookup()) else { return Ok(None) };
+    let Some(token) = hand_over.held(&place)? else { return Ok(None) };
+    let noted = place.note().and_then(|note| note.about(&token.fingerprint()));
+    let left = noted.and_then(|note| note.expires_at).map(|end| end - Utc::now());
+    if left.is_none_or(|left| left <= renew_before.delta()) {
+        return Ok(None);
+    }
+    let returned = json!({ "reason": Reason::Valid, "fingerprint": token.fingerprint() });
+    Ok(Some(Outcome::new(&returned).secret("token", &token)))
 }
 
 /// What came of an exchange. `returned` is what the module says besides.

@@ -41,6 +41,9 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     if options.hand_over.returns_token() {
         task.refuse_public_secret()?;
     }
+    if let Some(held) = oidc::held_for_lookup(task, &options.hand_over, options.renew_before)? {
+        return Ok(held);
+    }
     let robot = options.full_name()?;
     let quay = Quay::new(Client::new(&options.connection)?, &options.server.quay_host, None)?;
     let registry = quay.registry().await?;

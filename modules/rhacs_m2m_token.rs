@@ -37,6 +37,9 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     if options.hand_over.returns_token() {
         task.refuse_public_secret()?;
     }
+    if let Some(held) = oidc::held_for_lookup(task, &options.hand_over, options.renew_before)? {
+        return Ok(held);
+    }
     let central = options.server.connect_as(task, &options.connection, Credential::Anonymous)?;
     let naming = Naming { name: "rox_api_token", central: Some(central.endpoint()), ..Naming::default() };
     let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;

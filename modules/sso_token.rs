@@ -137,6 +137,7 @@ async fn refresh(
     reason: Reason,
     (store_lock, destination_lock): (Held, Option<Lock>),
 ) -> Result<Outcome> {
+    token.refuse_to_lose_its_successor(job.task, store)?;
     // What can fail is tried now: the offline token may be used up by the request.
     let room = store.reserve(&store_lock).await?;
     let access_token_file = job.destination.reserve(destination_lock.as_ref())?;

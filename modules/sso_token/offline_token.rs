@@ -77,7 +77,11 @@ impl OfflineToken {
 
     /// Tells a user who keeps the string elsewhere what has become of it.
     pub(super) fn warn_if_it_replaces(&self, older: &Self, task: &Task) {
-        let store = "store the returned offline_token in its place, or let offline_token_file do it";
+        let store = if task.is_lookup() {
+            "give it in a file, by offline_token_file, which then always holds the newest"
+        } else {
+            "store the returned offline_token in its place, or let offline_token_file do it"
+        };
         if self.secret != older.secret && self.is_rotated() {
             task.warn(format!(
                 "The server lets each offline token be used once, so the one of this task is dead now: {store}."
@@ -88,6 +92,17 @@ impl OfflineToken {
                 timestamp(end)
             ));
         }
+    }
+
+    /// Refuses to use up what a lookup was given as a string: of the result it returns the access token alone.
+    pub(super) fn refuse_to_lose_its_successor(&self, task: &Task, store: &Store<'_>) -> Result<()> {
+        if task.is_lookup() && !store.keeps() && self.is_rotated() {
+            bail!(
+                "the server lets each offline token be used once, and a lookup has no place for the next one: keep the token in a file and name that in \
+                 offline_token_file, or use the module with dest_credential; nothing was sent"
+            );
+        }
+        Ok(())
     }
 
     /// What a result says of it.

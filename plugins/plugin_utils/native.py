@@ -52,15 +52,15 @@ class NativeModule(ActionBase):
                 if C.DEFAULT_KEEP_REMOTE_FILES:
                     raise NotKept('ANSIBLE_KEEP_REMOTE_FILES wants the file of the arguments')
                 if self._is_local() and not self._connection.become:
-                    executable = self._executable(*self._system())
-                    if os.access(executable, os.X_OK):
-                        return self._run_directly(executable, arguments, task_vars)
+                    found = executable_for(*self._system())
+                    if os.access(found, os.X_OK):
+                        return self._run_directly(found, arguments, task_vars)
                 else:
                     self._insist_on_input()
                     return self._run_kept(arguments, task_vars)
             except NotKept as reason:
                 display.vv(f'The executable is sent with the task: {reason}', host=self._play_context.remote_addr)
-        return self._run_classically(self._executable(*self._system()), arguments, task_vars)
+        return self._run_classically(executable_for(*self._system()), arguments, task_vars)
 
     def _run_directly(self, executable, arguments, task_vars):
         """On this machine, with the arguments on standard input: one process, without the two shells of a local connection, and no file."""
@@ -68,18 +68,7 @@ class NativeModule(ActionBase):
         environment = {}
         self._compute_environment_string(raw_environment_out=environment)
         display.vvv(f'EXEC {executable} -', host=self._play_context.remote_addr)
-        try:
-            done = subprocess.run(
-                [executable, '-'],
-                input=to_bytes(json.dumps(arguments)),
-                capture_output=True,
-                check=False,
-                cwd=self._loader.get_basedir(),
-                env={**os.environ, **{name: to_text(value) for name, value in environment.items()}},
-            )
-        except OSError as error:
-            return without_result(126, str(error))
-        return result_in(done.stdout) or without_result(done.returncode, to_text(done.stderr))
+        return result_of(executable, arguments, self._loader.get_basedir(), environment)
 
     def _run_kept(self, arguments, task_vars):
         """On a target that keeps the executable, or takes it in first: one command, with the arguments on standard input."""
@@ -92,7 +81,10 @@ class NativeModule(ActionBase):
             if word == 'run' and output.startswith(kept.BEGUN):
                 return result_in(output) or without_result(answer['rc'], answer['stderr'])
             if word == 'unsupported':
-                self._executable(*about.split())
+                system, _blank, machine = about.partition(' ')
+                executable_for(system, machine)
+            if word == 'lacking':
+                self._refuse_without(*about.split())
             if word in ('run', 'absent') and has_been_put:
                 raise NotKept(f'a copy that was put there a moment ago cannot be run: {answer["stderr"].strip()}')
             if word not in ('run', 'absent'):
@@ -100,9 +92,19 @@ class NativeModule(ActionBase):
             # What printed nothing, or something else, is damaged and has not begun anything.
             self._put(*about.split(' ', 1))
 
+    def _refuse_without(self, name, *programs):
+        """A target that has none of these cannot be sent anything, by Ansible neither."""
+        lacking = ' and '.join([', '.join(programs[:-1]), programs[-1]] if programs[1:] else programs)
+        if not {'chmod', 'mkdir', 'rm'}.intersection(programs):
+            raise NotKept(f'the target has no {lacking}')
+        raise Refusal(
+            f'The target has no {lacking}, which it takes to put the executable there. Install the package coreutils or busybox on it, or give it a copy of '
+            f"the collection's plugins/bin/tokensmith_{machine_of(name)} beforehand, as ~/.cache/{COLLECTION}/{name}, with mode 0500 and in folders of the "
+            'user that nobody else may write to: then it takes no more than `sh`. Or run the task elsewhere, for example with `delegate_to: localhost`.'
+        )
+
     def _put(self, name, folder):
-        machine = next(machine for machine, known in kept.names().items() if known == name)
-        with open(self._executable('Linux', machine), 'rb') as executable:
+        with open(executable_for('Linux', machine_of(name)), 'rb') as executable:
             answer = self._command(kept.put(folder, name), executable.read())
         word, about, _output = kept.said(answer['stdout'])
         if word != 'placed':
@@ -154,23 +156,6 @@ class NativeModule(ActionBase):
         if getattr(self._connection._shell, 'SHELL_FAMILY', None) != 'sh':
             raise NotKept('the target has no shell of the usual kind')
 
-    def _executable(self, system, machine):
-        """The collection's executable for this system."""
-        executable = os.path.join(kept.BIN, f'tokensmith_{machine}')
-        if system == 'Linux' and os.path.isfile(executable):
-            return executable
-        names = os.listdir(kept.BIN) if os.path.isdir(kept.BIN) else []
-        carried = sorted(name.partition('_')[2] for name in names if name.startswith('tokensmith_'))
-        if not carried:
-            raise Refusal(
-                f'This installation of {COLLECTION} has no executables: it was made from the source repository. '
-                'Install the collection from its tarball, which `make build` leaves in dist/.'
-            )
-        raise Refusal(
-            f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target says that it is {f'{system} {machine}'.strip()!r}. "
-            'Run the task elsewhere, for example with `delegate_to: localhost`.'
-        )
-
     def _system(self):
         if self._is_local():
             return os.uname().sysname, os.uname().machine
@@ -197,6 +182,10 @@ class NativeModule(ActionBase):
             )
 
 
+def machine_of(name):
+    return next(machine for machine, known in kept.names().items() if known == name)
+
+
 def plain(value):
     """Without what ansible-core up to 2.18 cannot send (inline `!vault`, dates) and without the lazy containers of later ones."""
     if isinstance(value, dict):
@@ -206,6 +195,42 @@ def plain(value):
     if value is None or isinstance(value, (str, int, float)):
         return value
     return to_text(value)
+
+
+def executable_for(system, machine):
+    """The collection's executable for this system."""
+    executable = os.path.join(kept.BIN, f'tokensmith_{machine}')
+    if system == 'Linux' and os.path.isfile(executable):
+        return executable
+    names = os.listdir(kept.BIN) if os.path.isdir(kept.BIN) else []
+    carried = sorted(name.partition('_')[2] for name in names if name.startswith('tokensmith_'))
+    if not carried:
+        raise Refusal(
+            f'This installation of {COLLECTION} has no executables: it was made from the source repository. '
+            'Install the collection from its tarball, which `make build` leaves in dist/.'
+        )
+    said = f'{system} {machine}'.strip()
+    what_it_is = f'says that it is {said!r}' if said else 'does not say what it is, as it has no uname'
+    raise Refusal(
+        f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target {what_it_is}. "
+        'Run the task elsewhere, for example with `delegate_to: localhost`.'
+    )
+
+
+def result_of(executable, arguments, folder, environment):
+    """What it results in, run on this machine with the arguments on standard input."""
+    try:
+        done = subprocess.run(
+            [executable, '-'],
+            input=to_bytes(json.dumps(arguments)),
+            capture_output=True,
+            check=False,
+            cwd=folder,
+            env={**os.environ, **{name: to_text(value) for name, value in environment.items()}},
+        )
+    except OSError as error:
+        return without_result(126, str(error))
+    return result_in(done.stdout) or without_result(done.returncode, to_text(done.stderr))
 
 
 def result_in(output):

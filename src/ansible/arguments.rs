@@ -20,6 +20,8 @@ pub(super) struct Arguments {
     pub(super) module: Option<String>,
     /// Our action plugin says that the result will lie in a job file.
     pub(super) is_async: bool,
+    /// Our lookup plugin wants one value of the result.
+    pub(super) is_lookup: bool,
 }
 
 /// Why there are no arguments. None of these repeats what it read: it may hold secrets.
@@ -61,6 +63,8 @@ impl Arguments {
                 arguments.module = value.as_str().map(str::to_owned);
             } else if key == ASYNC_KEY {
                 arguments.is_async = value == true;
+            } else if key == LOOKUP_KEY {
+                arguments.is_lookup = value == true;
             } else if let Some(key) = key.strip_prefix("_ansible_") {
                 arguments.engine.insert(key.to_owned(), value);
             } else {
@@ -162,6 +166,7 @@ fn not_an_object(error: &serde_json::Error) -> NoArguments {
 /// Through an action plugin the engine names the executable; this names the module.
 const MODULE_KEY: &str = "_tokensmith_module";
 const ASYNC_KEY: &str = "_tokensmith_async";
+const LOOKUP_KEY: &str = "_tokensmith_lookup";
 const USUAL_SIZE: usize = 8 * 1024;
 /// Deeper than any task, and shallow enough for the stack and for reading each level anew.
 const DEEPEST: usize = 128;

@@ -16,6 +16,7 @@ pub struct Task {
     pub check_mode: bool,
     pub(super) diff: bool,
     is_async: bool,
+    is_lookup: bool,
     on_terminal: bool,
     warnings: RefCell<Vec<String>>,
     scrubber: RefCell<Scrubber>,
@@ -24,7 +25,13 @@ pub struct Task {
 impl Task {
     pub(super) fn new(arguments: &Arguments) -> Self {
         let is_set = |key| arguments.flag(key) == Some(true);
-        Self { check_mode: is_set("check_mode"), diff: is_set("diff"), is_async: arguments.is_async, ..Self::default() }
+        Self {
+            check_mode: is_set("check_mode"),
+            diff: is_set("diff"),
+            is_async: arguments.is_async,
+            is_lookup: arguments.is_lookup,
+            ..Self::default()
+        }
     }
 
     /// Run by a person: what takes long may show how far it is.
@@ -54,6 +61,12 @@ impl Task {
     /// Whether the result lies in a file that everybody on the host may read, as it does under `async`.
     pub fn result_is_public(&self) -> bool {
         self.is_async
+    }
+
+    /// Whether an expression is evaluated, again and again: of the result one value is used, `dest` is a file of this run alone, and what else is returned
+    /// is lost.
+    pub fn is_lookup(&self) -> bool {
+        self.is_lookup
     }
 
     /// Refuses to go on where the result would hold a secret and lie in a file that everybody on the host may read, as it does under `async`.

@@ -40,6 +40,10 @@ fn fill(stage: &Path, root: &Path, galaxy: &Galaxy, executables: &[PathBuf]) -> 
     for module in &modules {
         write(&stage.join("plugins/modules").join(module.name()).with_extension("py"), stub::module(module)?)?;
         write(&stage.join("plugins/action").join(module.name()).with_extension("py"), stub::action(module))?;
+        if let Some(lookup) = module.lookup() {
+            let path = stage.join("plugins/lookup").join(module.name()).with_extension("py");
+            write(&path, stub::lookup(module, lookup)?)?;
+        }
     }
     let runtime = stage.join("meta/runtime.yml");
     write(&runtime, fs::read_to_string(&runtime)? + &action_groups(&modules))?;

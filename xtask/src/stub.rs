@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use tokensmith_documentation::Module;
+use tokensmith_documentation::{Lookup, Module};
 
 /// `plugins/modules/NAME.py`: documentation, and the arguments for `ansible-test sanity` to hold against it.
 pub(crate) fn module(module: &Module) -> Result<String> {
@@ -11,15 +11,7 @@ pub(crate) fn module(module: &Module) -> Result<String> {
         ("EXAMPLES", module.examples_block().trim_end().to_owned()),
         ("RETURN", module.return_block()),
     ];
-    let mut documentation = String::new();
-    for (name, block) in blocks {
-        ensure!(
-            !block.contains(QUOTES),
-            "modules/{}.yml: {name} has three quotes in a row, which ends a Python text",
-            module.name()
-        );
-        documentation.push_str(&format!("{name} = r{QUOTES}\n---\n{block}\n{QUOTES}\n\n"));
-    }
+    let documentation = texts(module, &blocks)?;
     let arguments = arguments(module);
     let imports = if arguments.contains("env_fallback") { "AnsibleModule, env_fallback" } else { "AnsibleModule" };
     let name = module.name();
@@ -51,10 +43,7 @@ if __name__ == "__main__":
 pub(crate) fn action(module: &Module) -> String {
     let secrets = match module.secret_results().as_slice() {
         [] => String::new(),
-        [name] => format!("    SECRETS = ({name:?},)\n"),
-        names => {
-            format!("    SECRETS = ({})\n", names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "))
-        }
+        names => format!("    SECRETS = {}\n", tuple(names)),
     };
     format!(
         r#"# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -68,6 +57,54 @@ class ActionModule(NativeModule):
 {secrets}"#,
         module.name()
     )
+}
+
+/// `plugins/lookup/NAME.py`.
+pub(crate) fn lookup(module: &Module, lookup: Lookup<'_>) -> Result<String> {
+    let blocks = [
+        ("DOCUMENTATION", lookup.documentation_block()),
+        ("EXAMPLES", lookup.examples_block().trim_end().to_owned()),
+        ("RETURN", lookup.return_block()),
+    ];
+    let documentation = texts(module, &blocks)?;
+    let (name, returns) = (module.name(), lookup.returns());
+    let left_out: String = lookup.left_out().iter().map(|name| format!("        {name:?},\n")).collect();
+    let secrets = tuple(&module.secret_results());
+    Ok(format!(
+        r#"# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# Made from modules/{name}.yml by the build.
+from __future__ import annotations
+
+{documentation}from ansible_collections.tokensmith.redhat.plugins.plugin_utils.lookup import NativeLookup
+
+
+class LookupModule(NativeLookup):
+    MODULE = "{name}"
+    RETURNS = "{returns}"
+    SECRETS = {secrets}
+    LEFT_OUT = (
+{left_out}    )
+"#
+    ))
+}
+
+fn texts(module: &Module, blocks: &[(&str, String)]) -> Result<String> {
+    let mut texts = String::new();
+    for (name, block) in blocks {
+        ensure!(
+            !block.contains(QUOTES),
+            "modules/{}.yml: {name} has three quotes in a row, which ends a Python text",
+            module.name()
+        );
+        texts.push_str(&format!("{name} = r{QUOTES}\n---\n{block}\n{QUOTES}\n\n"));
+    }
+    Ok(texts)
+}
+
+/// A Python tuple.
+fn tuple(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    if let [name] = names.as_slice() { format!("({name},)") } else { format!("({})", names.join(", ")) }
 }
 
 fn arguments(module: &Module) -> String {

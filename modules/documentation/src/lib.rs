@@ -1,15 +1,17 @@
 //! Reads modules/*.yml: the one place where a module's options are written down.
 //!
 //! The build makes three things of each: the specification that arguments are checked against, the help of the command
-//! line, and the documentation blocks of the Python stub.
+//! line, and the documentation blocks of the Python stub; and of some a fourth, those of a lookup plugin.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+pub use crate::lookup::Lookup;
 pub use crate::source::{Attribute, ModuleOption, ReturnValue};
 
 mod help;
+mod lookup;
 mod markup;
 mod source;
 mod specification;
@@ -22,6 +24,7 @@ pub struct Module {
     name: String,
     documentation: source::Documentation,
     relations: Map<String, Value>,
+    lookup: Option<source::Lookup>,
     examples: String,
     returns: indexmap::IndexMap<String, ReturnValue>,
 }
@@ -65,6 +68,11 @@ impl Module {
     /// The RETURN block of the stub.
     pub fn return_block(&self) -> String {
         stub::returns(self)
+    }
+
+    /// The lookup plugin that goes with it, where it has one.
+    pub fn lookup(&self) -> Option<Lookup<'_>> {
+        self.lookup.as_ref().map(|written| Lookup::new(self, written))
     }
 
     /// Whether the module knows what it would do without doing it.

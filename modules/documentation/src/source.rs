@@ -10,11 +10,12 @@ use crate::{Error, Module};
 
 pub(crate) fn read(folder: &Path, name: &str) -> Result<Module, Error> {
     let path = folder.join(name).with_extension("yml");
-    let File { mut documentation, specification: mut relations, examples, returns } = parse(&path)?;
+    let File { mut documentation, specification: mut relations, lookup, examples, returns } = parse(&path)?;
     for name in documentation.fragments.own() {
         let path = folder.join("fragments").join(name).with_extension("yml");
-        let fragment: Fragment = parse(&path)?;
+        let mut fragment: Fragment = parse(&path)?;
         check(&path, "options", &fragment.options, &Map::new())?;
+        fragment.tell_its_options();
         documentation.merge(fragment.options, fragment.attributes, fragment.notes);
         join(&mut relations, fragment.specification);
     }
@@ -32,7 +33,8 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Module, Error> {
     check(&path, "DOCUMENTATION.options", &documentation.options, &Map::new())?;
     check_whole(&path, "DOCUMENTATION.options", &documentation.options)?;
     check_relations(&path, "SPECIFICATION", &documentation.options, &relations)?;
-    Ok(Module { name: name.to_owned(), documentation, relations, examples, returns })
+    let lookup = lookup.map(|lookup| lookup.completed(&path, folder, &returns)).transpose()?;
+    Ok(Module { name: name.to_owned(), documentation, relations, lookup, examples, returns })
 }
 
 /// `DOCUMENTATION` of a module. What only Ansible's tools read is passed through as it is; they check it.
@@ -92,6 +94,7 @@ pub struct ModuleOption {
     pub(crate) secret: Option<bool>,
     pub(crate) environment: Option<Vec<String>>,
     pub(crate) suboptions: Option<IndexMap<String, ModuleOption>>,
+    pub(crate) lookup: Option<InLookup>,
     /// How the sub-options depend on each other. An unknown key lands here too, and is refused.
     #[serde(flatten)]
     pub(crate) relations: Map<String, Value>,
@@ -111,12 +114,49 @@ impl ModuleOption {
             secret: self.secret.or(other.secret),
             environment: self.environment.or(other.environment),
             suboptions: self.suboptions.or(other.suboptions),
+            lookup: self.lookup.or(other.lookup),
             relations: if self.relations.is_empty() { other.relations } else { self.relations },
         }
     }
 
     pub(crate) fn kind(&self) -> &str {
         self.kind.as_deref().unwrap_or("str")
+    }
+}
+
+/// What a lookup plugin makes of an option. Without a word it is the same.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected false, or what the option means to a lookup")]
+pub(crate) enum InLookup {
+    /// `false`: it has none of that name.
+    Is(bool),
+    /// It is described otherwise.
+    Described(Lines),
+}
+
+/// `LOOKUP`: the module as a lookup plugin, which returns one value of the result.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lookup {
+    pub(crate) returns: String,
+    pub(crate) short_description: String,
+    pub(crate) version_added: String,
+    pub(crate) description: Lines,
+    #[serde(default)]
+    pub(crate) notes: Lines,
+    pub(crate) examples: String,
+}
+
+impl Lookup {
+    /// With what is said of every lookup, in `fragments/lookup.yml`.
+    fn completed(mut self, path: &Path, folder: &Path, returns: &IndexMap<String, ReturnValue>) -> Result<Self, Error> {
+        if !returns.get(&self.returns).is_some_and(|value| value.secret) {
+            return Err(wrong(path, "LOOKUP.returns", format!("there is no secret {} in RETURN", self.returns)));
+        }
+        let shared: OfEveryLookup = parse(&folder.join("fragments/lookup.yml"))?;
+        self.description.0.extend(shared.description.0);
+        self.notes.0.extend(shared.notes.0);
+        Ok(self)
     }
 }
 
@@ -198,6 +238,8 @@ struct File {
     documentation: Documentation,
     #[serde(default, rename = "SPECIFICATION")]
     specification: Map<String, Value>,
+    #[serde(default, rename = "LOOKUP")]
+    lookup: Option<Lookup>,
     #[serde(rename = "EXAMPLES")]
     examples: String,
     #[serde(rename = "RETURN")]
@@ -215,6 +257,23 @@ struct Fragment {
     notes: Lines,
     #[serde(default, rename = "SPECIFICATION")]
     specification: Map<String, Value>,
+    /// What a lookup plugin makes of all its options.
+    lookup: Option<InLookup>,
+}
+
+impl Fragment {
+    fn tell_its_options(&mut self) {
+        for option in self.options.values_mut() {
+            option.lookup = option.lookup.take().or_else(|| self.lookup.clone());
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfEveryLookup {
+    description: Lines,
+    notes: Lines,
 }
 
 fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
@@ -272,6 +331,9 @@ fn check_whole(path: &Path, key: &str, options: &IndexMap<String, ModuleOption>)
         }
         if sounds_secret(name) && option.kind() != "bool" && option.secret.is_none() {
             return Err(wrong(path, &key, "sounds like a secret, so it has to say secret: true or secret: false"));
+        }
+        if matches!(option.lookup, Some(InLookup::Is(true))) {
+            return Err(wrong(path, &format!("{key}.lookup"), "may be false, or what the option means to a lookup"));
         }
         if let Some(suboptions) = &option.suboptions {
             check_whole(path, &format!("{key}.suboptions"), suboptions)?;

@@ -31,7 +31,7 @@ pub(crate) fn returns(module: &Module) -> String {
     yaml::block(&mapping(&module.returns, return_value).unwrap_or_else(|| json!({})))
 }
 
-fn option(option: &ModuleOption) -> Value {
+pub(crate) fn option(option: &ModuleOption) -> Value {
     let mut description = option.description.clone().unwrap_or_default();
     description.0.extend(option.environment.as_deref().map(fallback));
     present([
@@ -79,20 +79,20 @@ fn return_value(value: &ReturnValue) -> Value {
     ])
 }
 
-fn present<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
+pub(crate) fn present<const N: usize>(entries: [(&str, Option<Value>); N]) -> Value {
     entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect::<Map<_, _>>().into()
 }
 
-fn lines(lines: &Lines) -> Option<Value> {
+pub(crate) fn lines(lines: &Lines) -> Option<Value> {
     list(lines.0.iter().cloned().map(Value::from))
 }
 
-fn list(values: impl Iterator<Item = Value>) -> Option<Value> {
+pub(crate) fn list(values: impl Iterator<Item = Value>) -> Option<Value> {
     let values: Vec<_> = values.collect();
     (!values.is_empty()).then_some(Value::Array(values))
 }
 
-fn mapping<T>(entries: &IndexMap<String, T>, value: impl Fn(&T) -> Value) -> Option<Value> {
+pub(crate) fn mapping<T>(entries: &IndexMap<String, T>, value: impl Fn(&T) -> Value) -> Option<Value> {
     let entries: Map<_, _> = entries.iter().map(|(name, entry)| (name.clone(), value(entry))).collect();
     (!entries.is_empty()).then_some(Value::Object(entries))
 }

@@ -75,6 +75,28 @@ fn the_stub_shows_what_ansible_knows_and_tells_of_the_environment() {
 }
 
 #[test]
+fn a_lookup_has_the_options_that_mean_something_to_it_in_words_of_its_own() {
+    let written = MODULE.replace("secret: true # ours", "secret: true\n      lookup: Its password, on the target.");
+    let module = read(&format!("{written}{LOOKUP}"), &format!("{FRAGMENT}lookup: false\n")).unwrap();
+    let lookup = module.lookup().unwrap();
+    assert_eq!((lookup.returns(), lookup.short_description()), ("token", "A token, as a value"));
+    assert_eq!(
+        (lookup.options(), lookup.left_out()),
+        (vec!["password", "connection"], vec!["format", "kind", "key_file"])
+    );
+    let documentation: Value = serde_yaml_ng::from_str(&lookup.documentation_block()).unwrap();
+    assert_eq!(documentation["name"], "robot_token");
+    assert_eq!(documentation["description"], json!(["Gives it.", "Of every lookup."]));
+    assert_eq!(documentation["notes"], json!(["Note of every lookup."]));
+    assert_eq!(documentation["options"]["password"]["description"][0], "Its password, on the controller.");
+    assert_eq!(documentation["seealso"], json!([{ "module": "tokensmith.redhat.robot_token" }]));
+    let returns: Value = serde_yaml_ng::from_str(&lookup.return_block()).unwrap();
+    assert_eq!(returns["_raw"]["description"], json!(["The token, in a list of one."]));
+    assert_eq!(lookup.examples_block(), "- debug:\n");
+    assert!(read(MODULE, FRAGMENT).unwrap().lookup().is_none());
+}
+
+#[test]
 fn what_is_wrong_is_said_with_file_and_key() {
     let cases = [
         (
@@ -115,6 +137,14 @@ fn what_is_wrong_is_said_with_file_and_key() {
             "robot_token.yml: DOCUMENTATION.options.connection.required_together: there is no option port.",
         ),
         (MODULE.replace("RETURN:", "RETURNS:"), "robot_token.yml: unknown field `RETURNS`"),
+        (
+            format!("{MODULE}{LOOKUP}").replace("returns: token", "returns: robot"),
+            "robot_token.yml: LOOKUP.returns: there is no secret robot in RETURN.",
+        ),
+        (
+            MODULE.replace("secret: true # ours", "secret: true\n      lookup: true"),
+            "robot_token.yml: DOCUMENTATION.options.password.lookup: may be false, or what the option means to a lookup.",
+        ),
         (MODULE.replace("returned: always", "return: always"), "robot_token.yml: RETURN.robot"),
         (MODULE.replace("short_description", "short"), "robot_token.yml: DOCUMENTATION: unknown field `short`"),
         (MODULE.replace("[places,", "[handover,"), "fragments/handover.yml cannot be read: "),
@@ -184,6 +214,7 @@ fn write(module: &str, fragment: &str) -> TempDir {
     fs::create_dir(folder.path().join("fragments")).unwrap();
     fs::write(folder.path().join("robot_token.yml"), module).unwrap();
     fs::write(folder.path().join("fragments/places.yml"), fragment).unwrap();
+    fs::write(folder.path().join("fragments/lookup.yml"), OF_EVERY_LOOKUP).unwrap();
     folder
 }
 
@@ -225,6 +256,23 @@ RETURN:
     type: dict
     contains:
       token: {description: The token., returned: always, type: str, secret: true, sample: abc}
+";
+
+/// Behind `RETURN`.
+const LOOKUP: &str = "
+  token: {description: The token., type: str, secret: true}
+LOOKUP:
+  returns: token
+  short_description: A token, as a value
+  version_added: 0.2.0
+  description: Gives it.
+  examples: |
+    - debug:
+";
+
+const OF_EVERY_LOOKUP: &str = "
+description: Of every lookup.
+notes: Note of every lookup.
 ";
 
 const FRAGMENT: &str = "

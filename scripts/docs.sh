@@ -29,7 +29,7 @@ gather() {
     fail "antsibull-docs cannot make the pages of the modules."
   }
   mv "$work/pages/index.rst" "$work/pages/collection.rst"
-  cp docs/*.md docs/*.png CHANGELOG.md scripts/docs/conf.py "$work/pages"
+  cp -r docs/. CHANGELOG.md scripts/docs/conf.py "$work/pages"
   sed 's|](docs/|](|g' SECURITY.md >"$work/pages/SECURITY.md"
   index >"$work/pages/index.md"
   awk -f scripts/docs/playbooks.awk playbooks/*.yml >"$work/pages/playbooks.md"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # build.sh [--release]: executables, staged collection, tarball. Prints the tarball's path.
-# ARCHES: the architectures to build for, all unless said otherwise.
+# ARCHES: the architectures to build for, all unless said otherwise. TAKEN: executables for others, which are packed as they are.
 # With --release, anything but a static executable for each architecture is refused.
 . "$(dirname "$0")/common.sh"
 
@@ -13,9 +13,10 @@ main() {
   # Two builds of one checkout take turns.
   exec 9>"$target_folder/collection.lock"
   flock 9
-  local architectures architecture packed=()
+  local architectures architecture packed
   read -ra architectures <<<"${ARCHES:-x86_64 aarch64}"
   compile "${architectures[@]}"
+  read -ra packed <<<"${TAKEN:-}"
   for architecture in "${compiled[@]}"; do
     packed+=("$executables/tokensmith_$architecture")
   done

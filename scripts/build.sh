@@ -13,14 +13,14 @@ main() {
   # Two builds of one checkout take turns.
   exec 9>"$target_folder/collection.lock"
   flock 9
-  local architectures architecture packed
+  local architectures architecture packed rustc zig
   read -ra architectures <<<"${ARCHES:-x86_64 aarch64}"
   compile "${architectures[@]}"
   read -ra packed <<<"${TAKEN:-}"
   for architecture in "${compiled[@]}"; do
     packed+=("$executables/tokensmith_$architecture")
   done
-  cargo run --quiet --locked -p xtask -- package "$@" "${packed[@]}"
+  cargo run --quiet --locked -p xtask -- package "$@" "$rustc" "$zig" "${packed[@]}"
 }
 
 # In one call, as linking keeps one core busy for each architecture.
@@ -38,6 +38,8 @@ compile() {
     add_reproducible_flags
     cargo zigbuild --release --locked -p tokensmith-modules "${targets[@]/#/--target=}"
   )
+  rustc=$(eval "$environment" && command -v "${RUSTC:-rustc}")
+  zig=$(eval "$environment" && command -v python-zig)
   for architecture; do
     put "$target_folder/$architecture-unknown-linux-musl/release/tokensmith" "$architecture"
   done
@@ -53,6 +55,7 @@ compile_for_host() {
     add_reproducible_flags
     cargo build --release --locked -p tokensmith-modules
   )
+  rustc=${RUSTC:-rustc} zig=
   put "$target_folder/release/tokensmith" "$architecture"
   compiled=("$architecture")
 }

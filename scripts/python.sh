@@ -13,7 +13,7 @@
 
 UV=0.13.9
 CORE=ansible-core==2.19.14
-TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
+TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3 "cyclonedx-python-lib[json-validation]==11.12.0")
 CORES=(2.16.19 2.21.5)
 # Each with the Pythons that it runs on.
 MATRIX=("2.16.19 3.12 3.11" "2.17.14 3.12 3.11" "2.18.19 3.12 3.13 3.11" "2.19.14 3.12 3.13 3.11" "2.20.10 3.12 3.13" "2.21.5 3.12 3.13")

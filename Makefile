@@ -1,6 +1,6 @@
 # What each target does is in scripts/. ARCHES: the architectures to build for; where one is enough, this machine's own unless said otherwise.
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix paths bench check build dist reproduce clean
+.PHONY: help demo test matrix paths bench check docs build dist reproduce clean
 export ARCHES REAL BENCH_README MATRIX_DOCS KEY
 
 help: ## this list
@@ -23,6 +23,9 @@ bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: 
 
 check: ## format, lints, documentation
 	@scripts/check.sh
+
+docs: ## the guides and all options as a site of static pages in dist/docs
+	@scripts/docs.sh
 
 build: ## the collection's tarball in dist/, with static executables for x86_64 and aarch64
 	@scripts/build.sh

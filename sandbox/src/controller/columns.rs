@@ -1,7 +1,7 @@
 //! What each of the controller's lists can be filtered and ordered by.
 
-use super::objects::{Activity, Credential, CredentialType, InputSource, Job, JobTemplate, Role};
 use super::kinds::Kind::Inventory;
+use super::objects::{Activity, Credential, CredentialType, InputSource, Job, JobTemplate, Role};
 use super::plain::{self, Plain};
 use crate::platform::State;
 use crate::platform::filters::{Cell, Column, Kind, Listed, contains};

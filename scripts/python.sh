@@ -14,7 +14,7 @@
 
 UV=0.13.9
 CORE=ansible-core==2.19.14
-TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
+TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3 "cyclonedx-python-lib[json-validation]==11.12.0")
 DOCS=("$CORE" antsibull-docs==2.28.0 sphinx==9.0.4 myst-parser==5.1.0 sphinx-ansible-theme==0.10.4)
 CORES=(2.16.19 2.21.5)
 # Each with the Pythons that it runs on.

@@ -13,7 +13,7 @@ case " $* " in
   *" --workspace "* | *" architectures "*) ;;
   *) export ARCHES=${ARCHES:-$(uname -m)} ;;
 esac
-install_programs strace curl sudo sshd:openssh-server setfacl:acl qemu-aarch64-static:qemu-user-static
+install_programs strace curl sudo sshd:openssh-server setfacl:acl qemu-aarch64-static:qemu-user-static gpg:gnupg
 TOKENSMITH_TARBALL=$(scripts/build.sh)
 TOKENSMITH_VENV=$(scripts/python.sh tools)
 TOKENSMITH_CORES=$(scripts/python.sh cores)

@@ -175,6 +175,7 @@ fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
         ("plugins/plugin_utils/kept.py", "-rw-r--r--"),
         ("plugins/plugin_utils/lookup.py", "-rw-r--r--"),
         ("plugins/plugin_utils/native.py", "-rw-r--r--"),
+        ("sbom.cdx.json", "-rw-r--r--"),
     ]
     .map(|(name, mode)| (name.to_owned(), mode.to_owned()))
     .into();

@@ -245,7 +245,15 @@ impl Installed {
     /// Runs a playbook of the collection as a job of the controller does, by a playbook of the project that imports it. Gives each file of the artifacts but
     /// `command`, in which ansible-runner keeps the environment that it was given; a controller masks the secrets in it.
     pub fn runner_playbook(&self, name: &str, variables: &Value) -> Vec<(String, String)> {
-        let play = format!("- ansible.builtin.import_playbook: {name}\n");
+        self.runner_text(&format!("- ansible.builtin.import_playbook: {name}\n"), variables)
+    }
+
+    /// The same with a playbook of a project.
+    pub fn runner_job(&self, playbook: &Path, variables: &Value) -> Vec<(String, String)> {
+        self.runner_text(&read(playbook), variables)
+    }
+
+    fn runner_text(&self, play: &str, variables: &Value) -> Vec<(String, String)> {
         fs::write(self.runner_project(variables).join("play.yml"), play).expect("a file can be written");
         let mut files = self.run_runner();
         files.retain(|(name, _)| !name.ends_with("/command"));

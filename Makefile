@@ -1,7 +1,7 @@
 # What each target does is in scripts/. ARCHES: the architectures to build for; where one is enough, this machine's own unless said otherwise.
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix paths bench check build dist clean
-export ARCHES REAL BENCH_README MATRIX_DOCS
+.PHONY: help demo test matrix paths bench check docs build dist reproduce clean
+export ARCHES REAL BENCH_README MATRIX_DOCS KEY
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -13,7 +13,7 @@ test: ## everything: check, Rust, playbooks, real servers (REAL=1: a real server
 	@scripts/test.sh
 
 matrix: ## all that Ansible can say around a task, on every ansible-core, by every way (MATRIX_DOCS=1: the table goes into docs/matrix.md)
-	@scripts/test.sh -p tokensmith-tests --test matrix
+	@TOKENSMITH_WHOLE_MATRIX=1 scripts/test.sh -p tokensmith-tests --test matrix
 
 paths: ## the whole suite of playbooks by each way to run an executable
 	@scripts/paths.sh
@@ -24,11 +24,17 @@ bench: ## the time of a task, side by side with the usual ways (BENCH_README=1: 
 check: ## format, lints, documentation
 	@scripts/check.sh
 
+docs: ## the guides and all options as a site of static pages in dist/docs
+	@scripts/docs.sh
+
 build: ## the collection's tarball in dist/, with static executables for x86_64 and aarch64
 	@scripts/build.sh
 
-dist: ## the same for others, with its checksum: refused unless both executables are static
+dist: ## the same for others, with checksums and bill of materials (KEY=ID: and signed by that GnuPG key): refused unless it is static and committed
 	@scripts/dist.sh
+
+reproduce: ## the proof that the sources alone decide what is built: twice from fresh clones, and compared (some ten minutes)
+	@scripts/reproduce.sh
 
 clean: ## what was built here; toolchains and venvs stay in the cache
 	@scripts/clean.sh

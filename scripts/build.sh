@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # build.sh [--release]: executables, staged collection, tarball. Prints the tarball's path.
-# ARCHES: the architectures to build for, all unless said otherwise.
+# ARCHES: the architectures to build for, all unless said otherwise. TAKEN: executables for others, which are packed as they are.
 # With --release, anything but a static executable for each architecture is refused.
 . "$(dirname "$0")/common.sh"
 
@@ -13,13 +13,14 @@ main() {
   # Two builds of one checkout take turns.
   exec 9>"$target_folder/collection.lock"
   flock 9
-  local architectures architecture packed=()
+  local architectures architecture packed rustc zig
   read -ra architectures <<<"${ARCHES:-x86_64 aarch64}"
   compile "${architectures[@]}"
+  read -ra packed <<<"${TAKEN:-}"
   for architecture in "${compiled[@]}"; do
     packed+=("$executables/tokensmith_$architecture")
   done
-  cargo run --quiet --locked -p xtask -- package "$@" "${packed[@]}"
+  cargo run --quiet --locked -p xtask -- package "$@" "$rustc" "$zig" "${packed[@]}"
 }
 
 # In one call, as linking keeps one core busy for each architecture.
@@ -37,6 +38,8 @@ compile() {
     add_reproducible_flags
     cargo zigbuild --release --locked -p tokensmith-modules "${targets[@]/#/--target=}"
   )
+  rustc=$(eval "$environment" && command -v "${RUSTC:-rustc}")
+  zig=$(eval "$environment" && command -v python-zig)
   for architecture; do
     put "$target_folder/$architecture-unknown-linux-musl/release/tokensmith" "$architecture"
   done
@@ -52,6 +55,7 @@ compile_for_host() {
     add_reproducible_flags
     cargo build --release --locked -p tokensmith-modules
   )
+  rustc=${RUSTC:-rustc} zig=
   put "$target_folder/release/tokensmith" "$architecture"
   compiled=("$architecture")
 }

@@ -2,9 +2,10 @@
 # The real private automation hub (galaxy-ng) for the tests.
 #
 #   galaxy-ng.sh [prepare]                       print the folder of a ready template, making it first if need be
-#   galaxy-ng.sh run TEMPLATE FOLDER PORT CONTENT_PORT
+#   galaxy-ng.sh run TEMPLATE FOLDER PORT CONTENT_PORT [approval]
 #                                                run a copy of the template in FOLDER until standard input closes,
-#                                                then take FOLDER away
+#                                                then take FOLDER away; what is published to it may be installed at once,
+#                                                or when it was approved
 #
 # The template is a migrated database with an administrator, the key that its fields are encrypted with, and the venv that
 # made it: making it costs minutes, starting a copy of it costs seconds. It lies in the cache, named by what it was made from.
@@ -90,8 +91,8 @@ manager() {
 }
 
 run() {
-  [ $# = 4 ] || fail "Usage: galaxy-ng.sh run TEMPLATE FOLDER PORT CONTENT_PORT"
-  local template=$1 port=$3 content_port=$4
+  [[ "$# ${5:-}" = @("4 "|"5 approval") ]] || fail "Usage: galaxy-ng.sh run TEMPLATE FOLDER PORT CONTENT_PORT [approval]"
+  local template=$1 port=$3 content_port=$4 approval=${5:+True}
   # Not local: the trap at the end of the script reads it.
   folder=$2
   [ -d "$template/database" ] || fail "There is no template of a hub in '$template'; make it with: scripts/galaxy-ng.sh"
@@ -104,7 +105,7 @@ run() {
   cp -R "$template/database/." "$folder/database/"
   own "$folder/database"
   cp "$template/fields.key" "$folder/"
-  write_settings "$port" "$content_port"
+  write_settings "$port" "$content_port" "$approval"
   start_database "$folder/database.log"
   export PULP_SETTINGS=$folder/settings.py HOME=$folder/home LC_ALL=C.UTF-8
   # galaxy-importer calls ansible-doc and ansible-lint by their names.
@@ -141,7 +142,7 @@ WORKER_TTL = 300
 CONTENT_APP_TTL = 300
 CACHE_ENABLED = False
 TOKEN_AUTH_DISABLED = True
-GALAXY_REQUIRE_CONTENT_APPROVAL = False
+GALAXY_REQUIRE_CONTENT_APPROVAL = ${3:-False}
 CONTENT_ORIGIN = "http://127.0.0.1:$2"
 ANSIBLE_API_HOSTNAME = "http://127.0.0.1:$1"
 ANSIBLE_CONTENT_HOSTNAME = "http://127.0.0.1:$2/pulp/content"

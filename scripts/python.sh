@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # python.sh ansible  prints the folder of a venv with ansible-core and nothing else
 # python.sh tools  prints the folder of a venv with ansible-core and the tools that read a collection
+# python.sh docs   prints the folder of a venv with what renders the documentation
 # python.sh cores  prints the folders of venvs with the oldest and the newest ansible-core, one a line, where a Python fits
 # python.sh matrix  prints every ansible-core that the collection is for, one a line: its version, and behind it the folder of a venv where a Python fits
 # python.sh posix  prints a folder with the collection ansible.posix, for its callback `json`
@@ -13,7 +14,8 @@
 
 UV=0.13.9
 CORE=ansible-core==2.19.14
-TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3)
+TOOLS=("$CORE" ansible-lint==26.10.1 galaxy-importer==0.4.44 antsibull-docs==2.28.0 antsibull-changelog==0.36.0 ansible-runner==2.4.3 "cyclonedx-python-lib[json-validation]==11.12.0")
+DOCS=("$CORE" antsibull-docs==2.28.0 sphinx==9.0.4 myst-parser==5.1.0 sphinx-ansible-theme==0.10.4)
 CORES=(2.16.19 2.21.5)
 # Each with the Pythons that it runs on.
 MATRIX=("2.16.19 3.12 3.11" "2.17.14 3.12 3.11" "2.18.19 3.12 3.13 3.11" "2.19.14 3.12 3.13 3.11" "2.20.10 3.12 3.13" "2.21.5 3.12 3.13")
@@ -27,6 +29,7 @@ main() {
   case ${1:-} in
     ansible) ansible ;;
     tools) tools ;;
+    docs) docs ;;
     cores) cores ;;
     matrix) matrix ;;
     posix) posix ;;
@@ -34,7 +37,7 @@ main() {
     galaxy-ng) galaxy_ng ;;
     mitogen) mitogen ;;
     zig) zig ;;
-    *) fail "usage: python.sh ansible|tools|cores|matrix|posix|gateway|galaxy-ng|mitogen|zig" ;;
+    *) fail "usage: python.sh ansible|tools|docs|cores|matrix|posix|gateway|galaxy-ng|mitogen|zig" ;;
   esac
 }
 
@@ -48,6 +51,12 @@ tools() {
   local python
   python=$(any_python)
   environment tools "$python" "${TOOLS[@]}"
+}
+
+docs() {
+  local python
+  python=$(any_python)
+  environment docs "$python" "${DOCS[@]}"
 }
 
 gateway() {

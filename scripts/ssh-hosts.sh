@@ -2,9 +2,11 @@
 # Hosts for the tests: an OpenSSH server with users of many kinds, on this machine.
 #
 #   ssh-hosts.sh [prepare]                          say whether such hosts can be had here
-#   ssh-hosts.sh run FOLDER PORT [without-python|aarch64]
+#   ssh-hosts.sh run FOLDER PORT [without-python|bare|aarch64]
 #                                                   run one in FOLDER until standard input closes, then take FOLDER away;
 #                                                   FOLDER/key is the key of all users, FOLDER/sshd.log tells what was asked.
+#                                                   On one of the kind bare, whoever comes is in /run/hosts/bare, where nothing is but
+#                                                   `sh`, `uname` and the home of ts-plain.
 #                                                   One of the kind aarch64 has no Python either, and is to be started by
 #                                                   `tests/architectures/machine.sh namespaces`
 #
@@ -39,7 +41,7 @@ prepare() {
 }
 
 run() {
-  [[ "$# ${3:-}" = @("2 "|"3 without-python"|"3 aarch64") ]] || fail "Usage: ssh-hosts.sh run FOLDER PORT [without-python|aarch64]"
+  [[ "$# ${3:-}" = @("2 "|"3 without-python"|"3 bare"|"3 aarch64") ]] || fail "Usage: ssh-hosts.sh run FOLDER PORT [without-python|bare|aarch64]"
   # Not local: the trap at the end of the script reads it.
   folder=$1
   [ ! -e "$folder" ] || fail "'$folder' exists already, and is not taken away for a host."
@@ -88,6 +90,7 @@ inside() {
   [ -z "$kind" ] || take_python_away
   [ "$kind" != aarch64 ] || sh "$ROOT/tests/architectures/machine.sh" processor
   make_server "$folder" "$port"
+  [ "$kind" != bare ] || make_bare
   exec "$(find_sshd)" -D -e -f /run/hosts/sshd_config
 }
 
@@ -178,6 +181,14 @@ MaxStartups 100:30:200
 MaxSessions 100
 LogLevel VERBOSE
 CONFIG
+}
+
+make_bare() {
+  mkdir -p /run/hosts/bare
+  sh "$ROOT/tests/bare_root/root.sh" make /run/hosts/bare
+  mkdir /run/hosts/bare/home
+  cp -a /home/ts-plain /run/hosts/bare/home/
+  echo 'ChrootDirectory /run/hosts/bare' >>/run/hosts/sshd_config
 }
 
 # sshd insists on being called by its whole path.

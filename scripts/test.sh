@@ -13,11 +13,12 @@ case " $* " in
   *" --workspace "* | *" architectures "*) ;;
   *) export ARCHES=${ARCHES:-$(uname -m)} ;;
 esac
-install_programs strace curl sudo sshd:openssh-server setfacl:acl qemu-aarch64-static:qemu-user-static
+install_programs strace curl sudo sshd:openssh-server setfacl:acl qemu-aarch64-static:qemu-user-static gpg:gnupg
 TOKENSMITH_TARBALL=$(scripts/build.sh)
 TOKENSMITH_VENV=$(scripts/python.sh tools)
 TOKENSMITH_CORES=$(scripts/python.sh cores)
 TOKENSMITH_MATRIX=$(scripts/python.sh matrix)
+scripts/python.sh docs >/dev/null
 TOKENSMITH_MITOGEN=$(scripts/python.sh mitogen)
 TOKENSMITH_COLLECTIONS=$(scripts/python.sh posix)
 # The staged collection and the executable are what lies in the tarball.

@@ -130,16 +130,19 @@ impl Program {
         self.0.first().map_or("", String::as_str)
     }
 
+    /// With an input that has ended. It is no /dev/null, which a root file system need not have.
     fn start(&self, arguments: &[&str]) -> Result<Child, CommandError> {
-        Command::new(self.first())
+        let mut child = Command::new(self.first())
             .args(self.0.iter().skip(1))
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map_err(|why| self.not_started(why))
+            .map_err(|why| self.not_started(why))?;
+        drop(child.stdin.take());
+        Ok(child)
     }
 
     fn not_started(&self, why: io::Error) -> CommandError {

@@ -3,7 +3,7 @@
 //! `make test` builds both and names them in variables; where they are not set, as with a plain `cargo test`, nothing is tried.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     ffi::OsStr,
     fs::{self, File},
@@ -28,11 +28,13 @@ fn ansible_doc_lists_each_module_and_shows_all_its_options_on_every_ansible_core
             serde_json::from_str(&output).unwrap()
         };
         let listed = doc(&["--type", "module", "--list", "--json", COLLECTION]);
-        for module in modules() {
-            let name = format!("{COLLECTION}.{}", module.name());
+        let names: Vec<_> = modules().iter().map(|module| format!("{COLLECTION}.{}", module.name())).collect();
+        let shown =
+            doc(&[&["--type", "module", "--json"], &*names.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+        for (module, name) in modules().iter().zip(&names) {
             let help = module.help();
-            assert_eq!(listed[&name], help["short_description"], "{name} in the list of {}", core.display());
-            let shown = &doc(&["--type", "module", "--json", &name])[&name];
+            assert_eq!(listed[name], help["short_description"], "{name} in the list of {}", core.display());
+            let shown = &shown[name];
             assert_eq!(
                 keys(&shown["doc"]["options"]),
                 keys(&help["options"]),
@@ -40,7 +42,7 @@ fn ansible_doc_lists_each_module_and_shows_all_its_options_on_every_ansible_core
                 core.display()
             );
             assert_eq!(shown["doc"]["has_action"], true);
-            assert!(shown["examples"].as_str().unwrap().contains(&name) && shown["return"].is_object());
+            assert!(shown["examples"].as_str().unwrap().contains(name) && shown["return"].is_object());
         }
         let listed = doc(&["--type", "lookup", "--list", "--json", COLLECTION]);
         let modules = modules();
@@ -58,7 +60,7 @@ fn ansible_doc_lists_each_module_and_shows_all_its_options_on_every_ansible_core
 }
 
 #[test]
-fn ansible_test_sanity_reports_nothing_and_needs_no_ignore_file() {
+fn ansible_test_sanity_reports_nothing_and_needs_no_ignore_file_on_every_ansible_core() {
     let Some(built) = Built::find() else { return };
     let home = built.cache.join("ansible-test");
     let bootstrap = home.join(".ansible/test/cache");
@@ -74,17 +76,21 @@ fn ansible_test_sanity_reports_nothing_and_needs_no_ignore_file() {
         let python = run(
             Command::new(core.join("bin/python")).args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
         );
-        // One run at a time: the virtual environments in its home are made by the first and used by the next.
+        // The first run on a version makes virtual environments, which others may be about to make too. Later ones only use them.
+        let ready = home.join(core.file_name().unwrap()).with_added_extension("ready");
+        let lock = if ready.exists() { "--shared" } else { "--exclusive" };
         run(ansible(&core, "flock")
+            .arg(lock)
             .arg(home.join("lock"))
-            .args(["ansible-test", "sanity", "--venv", "--color", "no", "--python", python.trim()])
+            .args(["ansible-test", "sanity", "--color", "no", "--python", python.trim()])
             .env("HOME", &home)
             .current_dir(&collection));
+        fs::write(ready, "").unwrap();
     }
 }
 
 #[test]
-fn the_importer_of_automation_hub_accepts_the_tarball_and_lists_each_module_with_its_documentation() {
+fn the_importer_of_automation_hub_accepts_the_tarball_lists_all_that_is_in_it_and_has_the_documentation() {
     let Some(built) = Built::find() else { return };
     let folder = TempDir::new().unwrap();
     let log = run(ansible(&built.tools, "python")
@@ -95,21 +101,26 @@ fn the_importer_of_automation_hub_accepts_the_tarball_and_lists_each_module_with
     assert!(!log.contains("WARNING") && !log.contains("ERROR"), "{log}");
     let result: Value =
         serde_json::from_reader(File::open(folder.path().join("importer_result.json")).unwrap()).unwrap();
+    let name_of = |entry: &Value, key: &str| {
+        (
+            entry["content_type"].as_str().unwrap().to_owned(),
+            entry[key].as_str().unwrap().trim_end_matches(".yml").to_owned(),
+        )
+    };
+    let contents: BTreeSet<_> =
+        result["contents"].as_array().unwrap().iter().map(|entry| name_of(entry, "name")).collect();
+    let expected = built.contents();
+    assert!(expected.is_subset(&contents), "{:?}", expected.difference(&contents).collect::<Vec<_>>());
+    let documented = result["docs_blob"]["contents"].as_array().unwrap();
+    let documentation = |kind: &str, name: &str| {
+        let is_it = |entry: &&Value| entry["content_type"] == kind && entry["content_name"] == name;
+        let entry = documented.iter().find(is_it).unwrap_or_else(|| panic!("the {kind} {name} has no documentation"));
+        entry["doc_strings"]["doc"]["short_description"].clone()
+    };
     for module in modules() {
-        let is_it = |entry: &&Value, name: &str, kind: &str| entry[name] == module.name() && entry[kind] == "module";
-        let contents = result["contents"].as_array().unwrap();
-        assert!(
-            contents.iter().any(|entry| is_it(&entry, "name", "content_type")),
-            "{} in {contents:?}",
-            module.name()
-        );
-        let documented = result["docs_blob"]["contents"].as_array().unwrap();
-        let entry = documented.iter().find(|entry| is_it(entry, "content_name", "content_type")).unwrap();
-        assert_eq!(entry["doc_strings"]["doc"]["short_description"], module.help()["short_description"]);
+        assert_eq!(documentation("module", module.name()), module.help()["short_description"]);
         if let Some(lookup) = module.lookup() {
-            let is_it = |entry: &&Value| entry["content_name"] == module.name() && entry["content_type"] == "lookup";
-            let entry = documented.iter().find(is_it).unwrap();
-            assert_eq!(entry["doc_strings"]["doc"]["short_description"], lookup.short_description());
+            assert_eq!(documentation("lookup", module.name()), lookup.short_description());
         }
     }
 }
@@ -158,11 +169,13 @@ fn the_tarball_holds_what_belongs_to_the_collection_and_nothing_else() {
         ("README.md", "-rw-r--r--"),
         ("changelogs/changelog.yaml", "-rw-r--r--"),
         ("changelogs/config.yaml", "-rw-r--r--"),
+        ("meta/execution-environment.yml", "-rw-r--r--"),
         ("meta/runtime.yml", "-rw-r--r--"),
         ("plugins/bin/names.json", "-rw-r--r--"),
         ("plugins/plugin_utils/kept.py", "-rw-r--r--"),
         ("plugins/plugin_utils/lookup.py", "-rw-r--r--"),
         ("plugins/plugin_utils/native.py", "-rw-r--r--"),
+        ("sbom.cdx.json", "-rw-r--r--"),
     ]
     .map(|(name, mode)| (name.to_owned(), mode.to_owned()))
     .into();
@@ -227,7 +240,7 @@ struct Built {
     tarball: PathBuf,
     stage: PathBuf,
     tools: PathBuf,
-    cores: Vec<PathBuf>,
+    matrix: String,
     cache: PathBuf,
 }
 
@@ -239,19 +252,43 @@ impl Built {
             return None;
         };
         let needed = |name| variable(name).unwrap_or_else(|| panic!("TOKENSMITH_TARBALL is set, but {name} is not"));
-        let cores = env::var("TOKENSMITH_CORES").unwrap_or_default().lines().map(PathBuf::from).collect();
         Some(Self {
             tarball,
             stage: needed("TOKENSMITH_STAGE"),
             tools: needed("TOKENSMITH_VENV"),
-            cores,
+            matrix: env::var("TOKENSMITH_MATRIX").unwrap_or_default(),
             cache: needed("TOKENSMITH_CACHE"),
         })
     }
 
-    /// The tools' own ansible-core, and the oldest and the newest.
+    /// Every ansible-core that the collection is for and that a Python is there for; the others are named in a line.
     fn cores(&self) -> Vec<PathBuf> {
-        [&self.tools].into_iter().chain(&self.cores).cloned().collect()
+        let (there, missing): (Vec<&str>, Vec<&str>) = self.matrix.lines().partition(|line| line.contains(' '));
+        if !missing.is_empty() {
+            eprintln!("Not tried on ansible-core {}: no Python fits.", missing.join(", "));
+        }
+        there.iter().filter_map(|line| line.split_once(' ')).map(|(_, venv)| venv.into()).collect()
+    }
+
+    /// What users find in the collection, by kind and name.
+    fn contents(&self) -> BTreeSet<(String, String)> {
+        let folders = [
+            ("module", "plugins/modules"),
+            ("action", "plugins/action"),
+            ("lookup", "plugins/lookup"),
+            ("playbook", "playbooks"),
+        ];
+        let mut contents = BTreeSet::new();
+        for (kind, folder) in folders {
+            for entry in fs::read_dir(self.stage.join(folder)).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let is_content = path.extension().is_some_and(|extension| extension == "py" || extension == "yml");
+                if path.is_file() && is_content {
+                    contents.insert((kind.to_owned(), path.file_stem().unwrap().to_string_lossy().into_owned()));
+                }
+            }
+        }
+        contents
     }
 
     fn install(&self) -> TempDir {

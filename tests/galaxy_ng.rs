@@ -12,5 +12,7 @@ mod client;
 mod galaxy;
 #[path = "galaxy_ng/hub_token.rs"]
 mod hub_token;
+#[path = "galaxy_ng/newcomer.rs"]
+mod newcomer;
 #[path = "galaxy_ng/publishing.rs"]
 mod publishing;

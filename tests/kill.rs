@@ -6,6 +6,8 @@
 
 #[path = "kill/credential.rs"]
 mod credential;
+#[path = "kill/credential_of_sso.rs"]
+mod credential_of_sso;
 #[path = "kill/exchanged.rs"]
 mod exchanged;
 #[path = "kill/gateway.rs"]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tokensmith_tests::installed::{Installed, Way, World, find_secrets};
+use tokensmith_tests::installed::{Installed, Played, Way, World, find_secrets};
 use tokensmith_tests::scene::{Scene, read};
 
 #[path = "playbooks/credential.rs"]
@@ -64,30 +64,20 @@ fn the_playbook_takes_the_token_from_the_environment_and_refuses_to_lose_its_suc
 }
 
 #[test]
-fn every_way_to_run_it_gives_the_same_result() {
+fn every_way_to_run_it_gives_the_same_result_and_shows_no_secret() {
     let installed = Installed::on_tools();
-    let scene = Scene::new();
-    for (task, direct, other) in by_every_way(&installed, &scene, |name, way| tasks(&scene, name, way)) {
-        assert_eq!(keys(&direct), keys(&other), "{task}");
+    let scene = Scene::in_realm("rotating-reuse-1");
+    let played = by_every_way(&installed, &scene, |name, way| tasks(&scene, name, way));
+    for (task, direct, other) in &played.pairs {
+        assert_eq!(keys(direct), keys(other), "{task}");
         for key in ["changed", "failed", "reason", "refreshed", "client_id", "scope", "token_type", "warnings"] {
             assert_eq!(direct[key], other[key], "{key} of {task}: {direct}");
         }
     }
-}
-
-#[test]
-fn no_secret_is_shown_by_any_way_of_running_it() {
-    let installed = Installed::on_tools();
-    for way in Way::all() {
-        let scene = Scene::in_realm("rotating-reuse-1");
-        let results = installed.results_of(&scene, &tasks(&scene, "results", &way.line()), &["-vvvv", "--diff"], &[]);
-        let results = results["results"].as_array().unwrap();
-        let secrets = secrets(&scene, results);
+    for (way, results) in &played.results {
+        let secrets = secrets(&scene, way, results);
         assert!(secrets.len() >= 10, "the play is to bring many secrets about: {}", secrets.len());
-        for (place, text) in installed.everything_shown() {
-            assert_eq!(find_secrets(&text, &secrets), Vec::<usize>::new(), "in {place}: {text}");
-            assert!(!text.is_empty(), "{place} is empty");
-        }
+        played.hunt(&secrets);
     }
 }
 
@@ -97,7 +87,7 @@ fn no_secret_stands_in_what_the_json_callback_prints() {
     let scene = Scene::in_realm("rotating-reuse-1");
     let callback = [("ANSIBLE_STDOUT_CALLBACK", "ansible.posix.json")];
     let results = installed.results_of(&scene, &tasks(&scene, "results", ""), &[], &callback);
-    let secrets = secrets(&scene, results["results"].as_array().unwrap());
+    let secrets = secrets(&scene, "results", results["results"].as_array().unwrap());
     let printed = installed.printed();
     let document: Value = serde_json::from_str(&printed[printed.find('{').unwrap()..]).unwrap();
     assert!(document["plays"][0]["tasks"].as_array().unwrap().len() > 5);
@@ -109,7 +99,7 @@ fn no_secret_stands_in_the_event_files_of_ansible_runner() {
     let installed = Installed::on_tools();
     let scene = Scene::in_realm("rotating-reuse-1");
     let (results, events) = installed.runner(&scene, &tasks(&scene, "results", ""));
-    let secrets = secrets(&scene, results["results"].as_array().unwrap());
+    let secrets = secrets(&scene, "results", results["results"].as_array().unwrap());
     assert!(events.len() > 10, "{} events", events.len());
     for (name, event) in events {
         assert_eq!(find_secrets(&event, &secrets), Vec::<usize>::new(), "in {name}: {event}");
@@ -202,25 +192,48 @@ fn tasks(scene: &Scene, name: &str, way: &str) -> String {
     text + &registered(&names.iter().map(String::as_str).collect::<Vec<_>>(), name)
 }
 
-/// Runs the tasks by every way. Gives for each what it resulted in directly and by another way, with that way's name replaced.
-fn by_every_way(
-    installed: &Installed,
-    world: &impl World,
-    tasks: impl Fn(&str, &str) -> String,
-) -> Vec<(String, Value, Value)> {
-    let ways = Way::all();
-    let text: String = ways.iter().map(|way| tasks(way.name(), &way.line())).collect();
-    let results = installed.results(world, &text);
-    let mut pairs = Vec::new();
-    for way in &ways[1..] {
-        let others: Value =
-            serde_json::from_str(&results[way.name()].to_string().replace(way.name(), "direct")).unwrap();
-        let both = results["direct"].as_array().unwrap().iter().zip(others.as_array().unwrap()).enumerate();
-        pairs.extend(both.map(|(number, (direct, other))| {
-            (format!("task {number} by the way {}", way.name()), direct.clone(), other.clone())
-        }));
+/// Tasks that were run by every way.
+struct ByEveryWay {
+    /// What each resulted in directly and by another way, with that way's name replaced.
+    pairs: Vec<(String, Value, Value)>,
+    /// The results by the names of the ways.
+    results: Vec<(&'static str, Vec<Value>)>,
+    shown: Vec<(&'static str, String)>,
+}
+
+impl ByEveryWay {
+    /// Looks for secrets in everything that was shown.
+    fn hunt(&self, secrets: &[String]) {
+        for (place, text) in &self.shown {
+            assert!(!text.is_empty(), "{place} is empty");
+            assert_eq!(found(text, secrets), Vec::<&String>::new(), "in {place}: {text}");
+        }
     }
-    pairs
+}
+
+/// Runs the tasks by every way, in one play that shows all that it can.
+fn by_every_way(installed: &Installed, world: &impl World, tasks: impl Fn(&str, &str) -> String) -> ByEveryWay {
+    let text: String = Way::all().iter().map(|way| tasks(way.name(), &way.line())).collect();
+    let results = installed.results_of(world, &text, &["-vvvv", "--diff"], &[]);
+    let of_way = |way: &Way| (way.name(), results[way.name()].as_array().unwrap().clone());
+    let results: Vec<_> = Way::all().iter().map(of_way).collect();
+    let mut pairs = Vec::new();
+    for (way, others) in &results[1..] {
+        for (number, (direct, other)) in results[0].1.iter().zip(others).enumerate() {
+            let other = serde_json::from_str(&other.to_string().replace(way, "direct")).unwrap();
+            pairs.push((format!("task {number} by the way {way}"), direct.clone(), other));
+        }
+    }
+    ByEveryWay { pairs, results, shown: installed.everything_shown() }
+}
+
+/// A playbook that was run on cases refused each of them with this sentence.
+fn assert_refused(run: &Played, cases: &[Value], sentence: &str) {
+    assert!(!run.success, "{}", run.printed);
+    for (number, case) in cases.iter().enumerate() {
+        let refuses = |line: &str| line.starts_with(&format!("failed: [case-{number}]")) && line.contains(sentence);
+        assert!(run.printed.lines().any(refuses), "{case}: {}", run.printed);
+    }
 }
 
 /// Whether the environment of Ansible is the target's: on a local connection only.
@@ -239,7 +252,7 @@ fn registered(names: &[&str], key: &str) -> String {
 }
 
 /// Every secret that the play met: given, sent, returned or written.
-fn secrets(scene: &Scene, results: &[Value]) -> Vec<String> {
+fn secrets(scene: &Scene, name: &str, results: &[Value]) -> Vec<String> {
     let mut secrets = vec![Installed::ACCOUNT_SECRET.to_owned(), Installed::WRONG_SECRET.to_owned()];
     for request in scene.sandbox.records().all() {
         secrets
@@ -249,13 +262,17 @@ fn secrets(scene: &Scene, results: &[Value]) -> Vec<String> {
     for key in ["access_token", "offline_token"] {
         secrets.extend(results.iter().filter_map(|result| result[key].as_str()).map(str::to_owned));
     }
-    for path in [scene.path("results.access"), scene.path("results.yml")] {
+    for path in [scene.path(&format!("{name}.access")), scene.path(&format!("{name}.yml"))] {
         secrets.extend(words(&path));
     }
     secrets.retain(|secret| secret.len() > 8);
     secrets.sort();
     secrets.dedup();
     secrets
+}
+
+fn found<'s>(text: &str, secrets: &'s [String]) -> Vec<&'s String> {
+    find_secrets(text, secrets).into_iter().map(|index| &secrets[index]).collect()
 }
 
 fn words(path: &Path) -> Vec<String> {

@@ -23,7 +23,7 @@ def names():
 
 def run(remote_tmp, environment):
     """Says `run` and runs the executable with the arguments on standard input. Or says, with nothing done, that the system is `unsupported`, that the
-    executable is `absent` from a folder which is fit for it, or that no folder is: `unfit`."""
+    executable is `absent` from a folder which is fit for it, that no folder is: `unfit`, or which programs it takes to find that out are `lacking`."""
     systems = ' '.join(f'"Linux {machine}") n={name};;' for machine, name in sorted(names().items()))
     script = joined(RUN).replace('UNIQUE', unique()).replace('SYSTEMS', systems).replace('FOLDERS', folders(remote_tmp))
     return script.replace('ENVIRONMENT', environment.strip())
@@ -85,9 +85,11 @@ for p in FOLDERS; do
     };
   fi;
 done;
+w="";
+for x in cat chmod ls mkdir mv rm; do [ -n "$(command -v $x)" ] || w="$w $x"; done;
+[ -z "$w" ] || { while read -r x; do :; done; echo "tokensmith: lacking $n$w"; exit 0; };
 cat >/dev/null;
 umask 077;
-w="";
 for p in FOLDERS; do
   c="$p/tokensmith.redhat"; t="$c/.UNIQUE";
   case "$p" in "$HOME"/*) [ -O "$HOME" ] || { w="$w $p: the home does not exist or is not the own one;"; continue; };; esac;

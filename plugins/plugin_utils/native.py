@@ -81,7 +81,10 @@ class NativeModule(ActionBase):
             if word == 'run' and output.startswith(kept.BEGUN):
                 return result_in(output) or without_result(answer['rc'], answer['stderr'])
             if word == 'unsupported':
-                executable_for(*about.split())
+                system, _blank, machine = about.partition(' ')
+                executable_for(system, machine)
+            if word == 'lacking':
+                self._refuse_without(*about.split())
             if word in ('run', 'absent') and has_been_put:
                 raise NotKept(f'a copy that was put there a moment ago cannot be run: {answer["stderr"].strip()}')
             if word not in ('run', 'absent'):
@@ -89,9 +92,19 @@ class NativeModule(ActionBase):
             # What printed nothing, or something else, is damaged and has not begun anything.
             self._put(*about.split(' ', 1))
 
+    def _refuse_without(self, name, *programs):
+        """A target that has none of these cannot be sent anything, by Ansible neither."""
+        lacking = ' and '.join([', '.join(programs[:-1]), programs[-1]] if programs[1:] else programs)
+        if not {'chmod', 'mkdir', 'rm'}.intersection(programs):
+            raise NotKept(f'the target has no {lacking}')
+        raise Refusal(
+            f'The target has no {lacking}, which it takes to put the executable there. Install the package coreutils or busybox on it, or give it a copy of '
+            f"the collection's plugins/bin/tokensmith_{machine_of(name)} beforehand, as ~/.cache/{COLLECTION}/{name}, with mode 0500 and in folders of the "
+            'user that nobody else may write to: then it takes no more than `sh`. Or run the task elsewhere, for example with `delegate_to: localhost`.'
+        )
+
     def _put(self, name, folder):
-        machine = next(machine for machine, known in kept.names().items() if known == name)
-        with open(executable_for('Linux', machine), 'rb') as executable:
+        with open(executable_for('Linux', machine_of(name)), 'rb') as executable:
             answer = self._command(kept.put(folder, name), executable.read())
         word, about, _output = kept.said(answer['stdout'])
         if word != 'placed':
@@ -169,6 +182,10 @@ class NativeModule(ActionBase):
             )
 
 
+def machine_of(name):
+    return next(machine for machine, known in kept.names().items() if known == name)
+
+
 def plain(value):
     """Without what ansible-core up to 2.18 cannot send (inline `!vault`, dates) and without the lazy containers of later ones."""
     if isinstance(value, dict):
@@ -192,8 +209,10 @@ def executable_for(system, machine):
             f'This installation of {COLLECTION} has no executables: it was made from the source repository. '
             'Install the collection from its tarball, which `make build` leaves in dist/.'
         )
+    said = f'{system} {machine}'.strip()
+    what_it_is = f'says that it is {said!r}' if said else 'does not say what it is, as it has no uname'
     raise Refusal(
-        f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target says that it is {f'{system} {machine}'.strip()!r}. "
+        f"{COLLECTION} runs on Linux on {' and '.join(carried)}, and the target {what_it_is}. "
         'Run the task elsewhere, for example with `delegate_to: localhost`.'
     )
 

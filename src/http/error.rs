@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use rustls::CertificateError;
 use thiserror::Error;
 
+use super::trust::NoTrustStore;
+
 /// A request that brought no usable answer.
 #[derive(Debug, Error)]
 pub enum HttpError {
@@ -159,6 +161,7 @@ fn why_not_trusted(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
             "its certificate is for another host name".to_owned()
         }
+        rustls::Error::InvalidCertificate(CertificateError::Other(why)) if why.0.is::<NoTrustStore>() => why.to_string(),
         rustls::Error::InvalidCertificate(why) => format!("its certificate is not acceptable ({why})"),
         rustls::Error::InvalidMessage(_) => format!("it does not speak TLS; is this a plain http port? ({error})"),
         other => format!("TLS failed ({other})"),

@@ -10,7 +10,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use thiserror::Error;
 
 use super::{Connection, HttpError};
 
@@ -20,10 +21,13 @@ pub(super) fn tls_configuration(connection: &Connection) -> Result<ClientConfig,
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| HttpError::Setup(error.to_string()))?;
-    let builder = if connection.validate_certs {
-        builder.with_root_certificates(authorities(connection.ca_path.as_deref())?)
-    } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+    let authorities = if connection.validate_certs { authorities(connection.ca_path.as_deref())? } else { None };
+    let builder = match authorities {
+        Some(authorities) => builder.with_root_certificates(authorities),
+        None => {
+            let verifier = WithoutAuthorities { provider, any_will_do: !connection.validate_certs };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
     };
     let Some(certificate) = &connection.client_cert else {
         return Ok(builder.with_no_client_auth());
@@ -35,18 +39,19 @@ pub(super) fn tls_configuration(connection: &Connection) -> Result<ClientConfig,
         .map_err(|error| wrong_file("client_cert", certificate, format!("it does not fit its key ({error})")))
 }
 
-fn authorities(ca_path: Option<&Path>) -> Result<RootCertStore, HttpError> {
+/// None where the host knows of none. That is no error yet: a server on loopback may need none.
+fn authorities(ca_path: Option<&Path>) -> Result<Option<RootCertStore>, HttpError> {
     let mut store = RootCertStore::empty();
     if let Some(path) = ca_path {
         let (added, _) = store.add_parsable_certificates(certificates("ca_path", path)?);
         return if added > 0 {
-            Ok(store)
+            Ok(Some(store))
         } else {
             Err(wrong_file("ca_path", path, "no certificate in it can be used".into()))
         };
     }
-    store.add_parsable_certificates(host_authorities());
-    Ok(store)
+    let (added, _) = store.add_parsable_certificates(host_authorities());
+    Ok((added > 0).then_some(store))
 }
 
 /// The trust store of the host: its one bundle file, or the slower search where only a folder of certificates exists.
@@ -90,11 +95,23 @@ fn wrong_file(option: &'static str, path: &Path, why: String) -> HttpError {
     HttpError::File { option, path: path.to_owned(), why }
 }
 
-/// `validate_certs: false`: any certificate will do, but the handshake is still checked to be of the one who showed it.
+/// With `validate_certs: false` any certificate will do, but the handshake is still checked to be of the one who showed it. Without a trust store none will.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+struct WithoutAuthorities {
+    provider: Arc<CryptoProvider>,
+    any_will_do: bool,
+}
 
-impl ServerCertVerifier for AnyCertificate {
+/// Why no certificate is accepted.
+#[derive(Debug, Error)]
+#[error(
+    "this host has no trust store, neither in the usual places, such as {}, nor where SSL_CERT_FILE says, so no certificate can be checked; give the \
+     authority's certificate as ca_path, or install the package ca-certificates there",
+    BUNDLES[0]
+)]
+pub(super) struct NoTrustStore;
+
+impl ServerCertVerifier for WithoutAuthorities {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -103,7 +120,10 @@ impl ServerCertVerifier for AnyCertificate {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        if self.any_will_do {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(CertificateError::Other(OtherError(Arc::new(NoTrustStore))).into())
     }
 
     fn verify_tls12_signature(
@@ -112,7 +132,7 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -121,11 +141,11 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -68,6 +68,11 @@ impl FilePlace {
             .and_then(|name| name.to_str())
             .ok_or_else(|| unusable("it does not name a file"))?
             .to_owned();
+        if path.starts_with("~") {
+            return Err(unusable(
+                "the user has no home for ~ to stand for (no HOME, no entry in /etc/passwd); write the whole path",
+            ));
+        }
         if !path.is_absolute() {
             return Err(unusable("the path must be absolute, beginning with /"));
         }
@@ -631,6 +636,7 @@ mod tests {
             (Path::new("/dev/null"), "not a regular file"),
             (missing.as_path(), "does not exist; make it first"),
             (Path::new("token"), "must be absolute"),
+            (Path::new("~/token"), "write the whole path"),
             (Path::new("/"), "does not name a file"),
         ];
         for (path, why) in cases {

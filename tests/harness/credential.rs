@@ -133,7 +133,12 @@ impl CredentialScene {
 
     /// What somebody else writes to the credential.
     pub fn patch(&self, change: &Value) {
-        let url = format!("{}/api/v2/credentials/{}/", self.controller().plain_url(), self.id);
+        self.patch_credential(self.id, change);
+    }
+
+    /// What somebody else writes to another credential.
+    pub fn patch_credential(&self, id: i64, change: &Value) {
+        let url = format!("{}/api/v2/credentials/{id}/", self.controller().plain_url());
         let password = self.controller().password("admin");
         // Building a client, TLS or not, asks for one.
         let _is_there_already = rustls::crypto::ring::default_provider().install_default();

@@ -35,21 +35,18 @@ impl GalaxyNg {
     /// With `REAL=1` that is an error.
     pub fn shared() -> Result<Option<&'static Self>> {
         static SHARED: OnceLock<Result<Option<GalaxyNg>, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| match template() {
-            Some(template) => Self::start(&template).map(Some).map_err(|error| format!("{error:#}")),
-            None if is_set("REAL") => Err(format!("REAL=1 wants a real automation hub. {HOW}")),
-            None => {
-                let _ = writeln!(std::io::stderr(), "The tests on the real automation hub are skipped. {HOW}");
-                Ok(None)
-            }
-        });
+        let shared = SHARED.get_or_init(|| Self::find_and_start(&[]).map_err(|error| format!("{error:#}")));
         shared.as_ref().map(Option::as_ref).map_err(|error| anyhow!("{error}"))
+    }
+
+    /// One of a test's own, which shows what is published to nobody until it is approved, as hubs do unless they are told not to.
+    pub fn with_approval() -> Result<Option<Self>> {
+        Self::find_and_start(&["approval"])
     }
 
     /// Starts a copy of the template on free ports and waits until it is ready.
     pub fn start(template: &Path) -> Result<Self> {
-        // A port may be taken between choosing and using it.
-        Self::try_start(template).or_else(|_| Self::try_start(template))
+        Self::start_with(template, &[])
     }
 
     /// Scheme, host and port.
@@ -75,6 +72,16 @@ impl GalaxyNg {
         let groups = json!([{ "name": group, "object_roles": ["galaxy.collection_namespace_owner"] }]);
         self.post(Caller::User("admin"), "v3/namespaces/", &json!({ "name": name, "groups": groups }))?.expect(201)?;
         Ok(owner)
+    }
+
+    /// Makes a user who may do everything with collections and their namespaces, and nothing else.
+    pub fn make_publisher(&self, name: &str) -> Result<()> {
+        let group = format!("publishers-{name}");
+        let made = self.post(Caller::User("admin"), "_ui/v1/groups/", &json!({ "name": group }))?.expect(201)?;
+        let roles = format!("pulp/api/v3/groups/{}/roles/", made["id"]);
+        let role = json!({ "role": "galaxy.collection_admin", "content_object": null });
+        self.post(Caller::User("admin"), &roles, &role)?.expect(201)?;
+        self.make_named_user(name, &[json!({ "id": made["id"], "name": group })])
     }
 
     /// Issues a user's token, which ends the one before.
@@ -108,12 +115,33 @@ impl GalaxyNg {
     fn make_user_in(&self, word: &str, groups: &[Value]) -> Result<String> {
         static COUNTER: AtomicUsize = AtomicUsize::new(1);
         let name = format!("{word}-{}", COUNTER.fetch_add(1, Ordering::Relaxed));
-        let user = json!({ "username": name, "password": Self::PASSWORD, "groups": groups });
-        self.post(Caller::User("admin"), "_ui/v1/users/", &user)?.expect(201)?;
+        self.make_named_user(&name, groups)?;
         Ok(name)
     }
 
-    fn try_start(template: &Path) -> Result<Self> {
+    fn make_named_user(&self, name: &str, groups: &[Value]) -> Result<()> {
+        let user = json!({ "username": name, "password": Self::PASSWORD, "groups": groups });
+        self.post(Caller::User("admin"), "_ui/v1/users/", &user)?.expect(201)?;
+        Ok(())
+    }
+
+    fn find_and_start(words: &[&str]) -> Result<Option<Self>> {
+        match template() {
+            Some(template) => Self::start_with(&template, words).map(Some),
+            None if is_set("REAL") => bail!("REAL=1 wants a real automation hub. {HOW}"),
+            None => {
+                let _ = writeln!(std::io::stderr(), "The tests on the real automation hub are skipped. {HOW}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// A port may be taken between choosing and using it.
+    fn start_with(template: &Path, words: &[&str]) -> Result<Self> {
+        Self::try_start(template, words).or_else(|_| Self::try_start(template, words))
+    }
+
+    fn try_start(template: &Path, words: &[&str]) -> Result<Self> {
         let [port, content_port] = free_ports()?;
         let folder = std::env::temp_dir().join(format!("tokensmith-galaxy-ng-{port}-{}", std::process::id()));
         let mut process = Command::new("bash")
@@ -121,6 +149,7 @@ impl GalaxyNg {
             .arg("run")
             .args([template, &folder])
             .args([port.to_string(), content_port.to_string()])
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()

@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::gateway::{GatewayScene, USER};
@@ -163,6 +163,20 @@ impl Installed {
         self.play(&all, &[])
     }
 
+    /// The same on one host for each case, whose variables are the host's: one start of Ansible for all. The playbook takes them from the variable `hosts`.
+    pub fn playbook_on_cases(&self, name: &str, hosts: &str, variables: &Value, cases: &[Value]) -> Played {
+        let case = |(number, variables): (usize, &Value)| {
+            let mut variables = variables.clone();
+            variables["ansible_connection"] = json!("local");
+            (format!("case-{number}"), variables)
+        };
+        let inventory: Value = json!({ "all": { "hosts": cases.iter().enumerate().map(case).collect::<Map<_, _>>() } });
+        fs::write(self.path("cases.json"), inventory.to_string()).expect("a file can be written");
+        let mut variables = variables.clone();
+        variables[hosts] = json!("all");
+        self.playbook_with(name, &variables, &["--inventory", "cases.json"])
+    }
+
     /// Runs tasks, and gives what they kept in the fact `kept`, by name.
     pub fn results(&self, world: &impl World, tasks: &str) -> Value {
         self.results_of(world, tasks, &[], &[])
@@ -231,7 +245,15 @@ impl Installed {
     /// Runs a playbook of the collection as a job of the controller does, by a playbook of the project that imports it. Gives each file of the artifacts but
     /// `command`, in which ansible-runner keeps the environment that it was given; a controller masks the secrets in it.
     pub fn runner_playbook(&self, name: &str, variables: &Value) -> Vec<(String, String)> {
-        let play = format!("- ansible.builtin.import_playbook: {name}\n");
+        self.runner_text(&format!("- ansible.builtin.import_playbook: {name}\n"), variables)
+    }
+
+    /// The same with a playbook of a project.
+    pub fn runner_job(&self, playbook: &Path, variables: &Value) -> Vec<(String, String)> {
+        self.runner_text(&read(playbook), variables)
+    }
+
+    fn runner_text(&self, play: &str, variables: &Value) -> Vec<(String, String)> {
         fs::write(self.runner_project(variables).join("play.yml"), play).expect("a file can be written");
         let mut files = self.run_runner();
         files.retain(|(name, _)| !name.ends_with("/command"));
@@ -369,6 +391,7 @@ impl Installed {
             .replace("SECRETS", &self.path("secrets.json").display().to_string());
         fs::write(self.path("secrets.json"), world.secrets().to_string()).expect("a file can be written");
         fs::write(path, play).expect("a file can be written");
+        write_filters(path.parent().expect("a play lies in a folder"));
         let _ = fs::remove_file(self.path("kept.json"));
     }
 
@@ -516,6 +539,13 @@ pub fn find_secrets(text: &str, secrets: &[String]) -> Vec<usize> {
     secrets.iter().enumerate().filter(|(_, secret)| found(secret)).map(|(index, _)| index).collect()
 }
 
+/// Writes the filter `keep_in` to where the plays in a folder find it.
+pub fn write_filters(folder: &Path) {
+    let filters = folder.join("filter_plugins");
+    fs::create_dir_all(&filters).expect("a folder can be made");
+    fs::write(filters.join("keep.py"), include_str!("keep.py")).expect("a file can be written");
+}
+
 /// With links as links.
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp runs");
@@ -550,11 +580,8 @@ const PLAY: &str = "
   module_defaults:
     group/tokensmith.redhat.all: DEFAULTS
   tasks:TASKS
-    - ansible.builtin.copy:
-        content: '{{ kept | to_json }}'
-        dest: 'KEPT'
-        mode: '0600'
-      diff: false
+    - ansible.builtin.debug:
+        msg: \"{{ kept | to_json | keep_in('KEPT') }}\"
       no_log: true
 ";
 
@@ -569,14 +596,9 @@ const REMOTE_PLAY: &str = "
 - hosts: localhost
   connection: local
   gather_facts: false
-  vars:
-    ansible_python_interpreter: '{{ ansible_playbook_python }}'
   tasks:
-    - ansible.builtin.copy:
-        content: \"{{ dict(groups['all'] | zip(groups['all'] | map('extract', hostvars) | map(attribute='kept', default={}))) | to_json }}\"
-        dest: 'KEPT'
-        mode: '0600'
-      diff: false
+    - ansible.builtin.debug:
+        msg: \"{{ dict(groups['all'] | zip(groups['all'] | map('extract', hostvars) | map(attribute='kept', default={}))) | to_json | keep_in('KEPT') }}\"
       no_log: true
 ";
 /// Ansible's own, and nothing of the user's.

@@ -6,6 +6,7 @@ pub mod executable;
 pub mod galaxy_ng;
 pub mod gateway;
 pub mod gateway_site;
+pub mod gnupg;
 pub mod hub;
 pub mod installed;
 pub mod keycloak;

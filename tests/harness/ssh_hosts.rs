@@ -42,6 +42,8 @@ pub enum Kind {
     Ordinary,
     /// No Python that could be run.
     WithoutPython,
+    /// For whoever comes, nothing but `sh` and `uname` with their libraries, and the home of `ts-plain`: all of it lies in [`BARE`].
+    Bare,
     /// A processor of the kind aarch64: the kernel and `uname` say so, or the latter what stands in the user's `~/.uname`, and
     /// each executable of that kind that was run, by QEMU, is a line in `~/.emulated`. No Python either.
     Aarch64,
@@ -130,6 +132,7 @@ impl SshHost {
         command.args(match kind {
             Kind::Ordinary => None,
             Kind::WithoutPython => Some("without-python"),
+            Kind::Bare => Some("bare"),
             Kind::Aarch64 => Some("aarch64"),
         });
         let mut process =
@@ -167,7 +170,8 @@ fn in_namespaces(program: &str) -> Command {
     command
 }
 
-fn can_be_had() -> Result<bool> {
+/// Whether hosts, and what else takes root and namespaces, can be had; if not, that is said on standard error. With `REAL=1` it is an error.
+pub fn can_be_had() -> Result<bool> {
     if is_set("TOKENSMITH_SSH_HOSTS") {
         return Ok(true);
     }
@@ -204,6 +208,8 @@ fn wait_until_ready(process: &mut Child, log: &Path) -> Result<()> {
     bail!("The host was not ready after {} seconds.", LONGEST_START.as_secs());
 }
 
+/// What a host of the kind [`Kind::Bare`] has as its root.
+pub const BARE: &str = "/run/hosts/bare";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/ssh-hosts.sh");
 const MACHINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/architectures/machine.sh");
 const LOG: &str = "sshd.log";

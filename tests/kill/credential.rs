@@ -19,7 +19,7 @@ use crate::{Case as _, Disturbed, FAULTS, NamedFault, Story, Tally, Verdict, WAI
 #[test]
 fn no_token_and_no_other_input_is_lost_wherever_a_run_is_killed_or_cut_off() {
     let mut story = Story::of("dest_credential");
-    for beginning in [Beginning::FirstOfGateway, Beginning::Aged, Beginning::FirstOfHub, Beginning::Dead] {
+    for beginning in BEGINNINGS {
         story.killed.add(disturb(beginning, Disturbance::Kill));
     }
     for beginning in [Beginning::Aged, Beginning::Dead] {
@@ -36,26 +36,46 @@ enum Beginning {
     FirstOfGateway,
     /// The gateway's token there is older than the task wants it.
     Aged,
+    /// Central's token there ends soon.
+    Expiring,
     /// The field is empty, and a new token kills the old one.
     FirstOfHub,
     /// The hub's token there is dead, as the job knows.
     Dead,
+    /// The robot's token there is dead, as the job knows, and the valid one can be looked at.
+    DeadOfQuay,
 }
+
+const BEGINNINGS: [Beginning; 6] = [
+    Beginning::FirstOfGateway,
+    Beginning::Aged,
+    Beginning::Expiring,
+    Beginning::FirstOfHub,
+    Beginning::Dead,
+    Beginning::DeadOfQuay,
+];
 
 impl Beginning {
     fn issuer(self) -> Issuer {
         match self {
             Self::FirstOfGateway | Self::Aged => Issuer::Gateway,
+            Self::Expiring => Issuer::Rhacs,
             Self::FirstOfHub | Self::Dead => Issuer::Hub,
+            Self::DeadOfQuay => Issuer::Quay,
         }
+    }
+
+    /// The credential holds a token that works, and is to hold one at all times.
+    fn begins_with_token_that_works(self) -> bool {
+        matches!(self, Self::Aged | Self::Expiring)
     }
 
     /// The notes and the token, each by one request.
     fn patches(self) -> usize {
         match self {
             Self::FirstOfGateway => 3,
-            Self::Aged => 4,
-            Self::FirstOfHub | Self::Dead => 2,
+            Self::Aged | Self::Expiring => 4,
+            Self::FirstOfHub | Self::Dead | Self::DeadOfQuay => 2,
         }
     }
 }
@@ -67,7 +87,7 @@ fn disturb(beginning: Beginning, disturbance: Disturbance) -> Tally {
 
 fn cut_everywhere() -> Tally {
     let mut cuts: Vec<(Beginning, &str, usize, NamedFault)> = Vec::new();
-    for beginning in [Beginning::FirstOfGateway, Beginning::Aged, Beginning::FirstOfHub, Beginning::Dead] {
+    for beginning in BEGINNINGS {
         for fault in FAULTS {
             cuts.extend((0..beginning.patches()).map(|number| (beginning, "PATCH", number, fault)));
             cuts.push((beginning, "POST", 0, fault));
@@ -108,7 +128,12 @@ impl<'a> Case<'a> {
         let issuer = beginning.issuer();
         let own = match issuer {
             Issuer::Gateway => json!({ "description": name, "overlap": "0" }),
-            _ => json!({ "ah_username": name, "ah_password": scene.sandbox.hub().add_user(name) }),
+            Issuer::Hub => json!({ "ah_username": name, "ah_password": scene.sandbox.hub().add_user(name) }),
+            Issuer::Rhacs => json!({ "name": name, "overlap": "0" }),
+            Issuer::Quay => {
+                scene.sandbox.quay().add_robot(&robot(name));
+                json!({ "robot": robot(name) })
+            }
         };
         let which = json!({ "dest_credential": { "id": id, "field": "token" } });
         let task = scene.options(issuer, with(own, which));
@@ -121,22 +146,32 @@ impl<'a> Case<'a> {
     fn prepare(&mut self) {
         match self.beginning {
             Beginning::FirstOfGateway | Beginning::FirstOfHub => {}
+            Beginning::Expiring => {
+                let own = self.task.clone();
+                self.task["expiration"] = json!("3d");
+                self.run().succeeded();
+                self.task = own;
+            }
             Beginning::Aged => {
                 let first = self.run().succeeded();
                 assert!(self.scene.sandbox.gateway().backdate(first.result["id"].as_i64().unwrap(), 60 * 24 * 3600));
                 self.task["max_age"] = json!("30d");
             }
-            Beginning::Dead => {
+            Beginning::Dead | Beginning::DeadOfQuay => {
                 self.run().succeeded();
                 self.task["dest_credential"]["token"] = json!(self.token());
-                self.scene.sandbox.hub().issue_token(&self.name).unwrap();
+                let issued = match self.beginning.issuer() {
+                    Issuer::Quay => self.scene.sandbox.quay().regenerate(&robot(&self.name)),
+                    _ => self.scene.sandbox.hub().issue_token(&self.name),
+                };
+                assert_ne!(issued, self.token());
             }
         }
     }
 
     /// What a disturbed run left and said, and what the next one makes of it.
     fn what_stands(&self, said: Option<&Value>) -> Result<Verdict, String> {
-        if self.beginning == Beginning::Aged && !self.holds_token_that_works() {
+        if self.beginning.begins_with_token_that_works() && !self.holds_token_that_works() {
             return Err("a token in use was taken away".to_owned());
         }
         if let Some(result) = said {
@@ -152,20 +187,16 @@ impl<'a> Case<'a> {
             return Err(format!("the run after the next found something to do: {third}; the next one said {next}"));
         }
         self.check_others()?;
-        let alive = self.scene.sandbox.gateway().live_tokens(&self.name);
-        if self.beginning.issuer() == Issuer::Gateway && alive != 1 {
-            return Err(format!("{alive} tokens live: {next}"));
+        match self.live_tokens() {
+            1 => Ok(Verdict::Kept),
+            alive => Err(format!("{alive} tokens live: {next}")),
         }
-        Ok(Verdict::Kept)
     }
 
     fn check_said(&self, result: &Value) -> Result<(), String> {
-        let issuer = self.beginning.issuer();
         match (result["failed"] == true, result["token"].as_str()) {
             (false, _) if !self.holds_token_that_works() => Err("the run says that all is well".to_owned()),
-            (true, Some(token)) if !self.scene.works(issuer, token) => {
-                Err("the token in the result is dead".to_owned())
-            }
+            (true, Some(token)) if !self.works(token) => Err("the token in the result is dead".to_owned()),
             (true, _) if result["msg"].as_str().unwrap_or_default().is_empty() => Err("it did not say why".to_owned()),
             _ => Ok(()),
         }
@@ -185,7 +216,23 @@ impl<'a> Case<'a> {
     }
 
     fn holds_token_that_works(&self) -> bool {
-        self.token().is_some_and(|token| self.scene.works(self.beginning.issuer(), &token))
+        self.token().is_some_and(|token| self.works(&token))
+    }
+
+    fn works(&self, token: &str) -> bool {
+        match self.beginning.issuer() {
+            Issuer::Quay => self.scene.sandbox.quay().robot_token(&robot(&self.name)).as_deref() == Some(token),
+            issuer => self.scene.works(issuer, token),
+        }
+    }
+
+    /// A robot and a user of the hub have never more than one.
+    fn live_tokens(&self) -> usize {
+        match self.beginning.issuer() {
+            Issuer::Gateway => self.scene.sandbox.gateway().live_tokens(&self.name),
+            Issuer::Rhacs => self.scene.sandbox.central().live_tokens(&self.name),
+            Issuer::Hub | Issuer::Quay => 1,
+        }
     }
 }
 
@@ -201,4 +248,8 @@ impl crate::Case for Case<'_> {
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {
         self.what_stands(disturbed.result()?.as_ref())
     }
+}
+
+fn robot(name: &str) -> String {
+    format!("acme+{name}")
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokensmith_sandbox::Sandbox;
 use tokensmith_sandbox::sso::RealmHandle;
 use tokensmith_tests::gateway::USER;
-use tokensmith_tests::installed::{Installed, find_secrets};
+use tokensmith_tests::installed::{Installed, find_secrets, write_filters};
 use tokensmith_tests::scene::read;
 use tokensmith_tests::ssh_hosts::SshHost;
 
@@ -138,6 +138,7 @@ impl<'h> Run<'h> {
         let inline = read(&vault.path("inline")).trim().replace('\n', "\n          ");
         fs::write(run.path("play.yml"), PLAY.replace("VAULT", &inline)).unwrap();
         fs::write(run.path("keep.yml"), KEEP).unwrap();
+        write_filters(run.folder.path());
         fs::write(run.path("hosts.json"), run.inventory().to_string()).unwrap();
         fs::write(run.path("variables.json"), run.variables().to_string()).unwrap();
         run.prepare_host();

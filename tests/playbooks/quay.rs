@@ -7,11 +7,11 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokensmith_tests::installed::{Installed, Way, World, find_secrets};
+use tokensmith_tests::installed::{Installed, World as _};
 use tokensmith_tests::quay::QuayScene;
 use tokensmith_tests::scene::{mode, names, read};
 
-use super::{by_every_way, has_environment, keys, registered};
+use super::{assert_refused, by_every_way, found, has_environment, keys, registered};
 
 #[test]
 fn the_playbook_keeps_the_tokens_of_an_inventory_fresh_on_every_ansible_core() {
@@ -115,20 +115,14 @@ fn the_playbook_refuses_an_entry_that_would_lose_its_tokens_before_anything_is_d
     let installed = Installed::on_tools();
     let scene = scene();
     let good = json!({ "organization": "acme", "robots": ["ci"], "dest": scene.path("ci") });
-    for wrong in [
+    let cases = [
         json!({ "organization": "acme", "robots": ["ci"] }),
         json!({ "organization": "acme", "robots": ["ci"], "dest": "/tmp/x", "dest_fromat": "env" }),
-    ] {
-        let mut variables = variables(&scene);
-        variables["quay_rotations"] = json!([good, wrong]);
-        let run = installed.playbook(PLAYBOOK, &variables);
-        assert!(
-            !run.success && run.printed.contains("Each entry of quay_rotations needs dest, or dest_credential"),
-            "{}",
-            run.printed
-        );
-        assert!(!scene.path("ci").exists() && scene.sandbox.records().all().is_empty());
-    }
+    ]
+    .map(|wrong| json!({ "quay_rotations": [good, wrong] }));
+    let run = installed.playbook_on_cases(PLAYBOOK, "quay_hosts", &variables(&scene), &cases);
+    assert_refused(&run, &cases, "Each entry of quay_rotations needs dest, or dest_credential");
+    assert!(!scene.path("ci").exists() && scene.sandbox.records().all().is_empty());
 }
 
 #[test]
@@ -164,31 +158,21 @@ fn the_blue_green_playbook_of_the_documentation_never_ends_the_token_that_is_in_
 }
 
 #[test]
-fn every_way_to_run_the_modules_of_quay_gives_the_same_result() {
+fn every_way_to_run_the_modules_of_quay_gives_the_same_result_and_shows_no_secret() {
     let installed = Installed::on_tools();
     let scene = scene();
-    for (task, direct, other) in by_every_way(&installed, &scene, |name, way| tasks(&scene, name, way)) {
-        assert_eq!(keys(&direct), keys(&other), "{task}: {direct}");
+    let before = secrets_before(&scene);
+    let played = by_every_way(&installed, &scene, |name, way| tasks(&scene, name, way));
+    for (task, direct, other) in &played.pairs {
+        assert_eq!(keys(direct), keys(other), "{task}: {direct}");
         for key in
             ["changed", "failed", "reason", "robot", "rotated", "deleted", "dest", "registry", "summary", "warnings"]
         {
             assert_eq!(direct[key], other[key], "{key} of {task}: {direct}");
         }
     }
-}
-
-#[test]
-fn no_secret_of_quay_is_shown_by_any_way_of_running_the_modules() {
-    let installed = Installed::on_tools();
-    for way in Way::all() {
-        let scene = scene();
-        let before = secrets_before(&scene);
-        let results = installed.results_of(&scene, &tasks(&scene, "results", &way.line()), &["-vvvv", "--diff"], &[]);
-        let secrets = secrets(&scene, before, &results["results"]);
-        for (place, text) in installed.everything_shown() {
-            assert_eq!(found(&text, &secrets), Vec::<&String>::new(), "in {place}: {text}");
-            assert!(!text.is_empty(), "{place} is empty");
-        }
+    for (way, results) in &played.results {
+        played.hunt(&secrets(&scene, before.clone(), way, results));
     }
 }
 
@@ -199,7 +183,7 @@ fn no_secret_of_quay_stands_in_what_the_json_callback_prints() {
     let before = secrets_before(&scene);
     let callback = [("ANSIBLE_STDOUT_CALLBACK", "ansible.posix.json")];
     let results = installed.results_of(&scene, &tasks(&scene, "results", ""), &[], &callback);
-    let secrets = secrets(&scene, before, &results["results"]);
+    let secrets = secrets(&scene, before, "results", results["results"].as_array().unwrap());
     let printed = installed.printed();
     let document: Value = serde_json::from_str(&printed[printed.find('{').unwrap()..]).unwrap();
     assert!(document["plays"][0]["tasks"].as_array().unwrap().len() > 10);
@@ -212,7 +196,7 @@ fn no_secret_of_quay_stands_in_the_event_files_of_ansible_runner() {
     let scene = scene();
     let before = secrets_before(&scene);
     let (results, events) = installed.runner(&scene, &tasks(&scene, "results", ""));
-    let secrets = secrets(&scene, before, &results["results"]);
+    let secrets = secrets(&scene, before, "results", results["results"].as_array().unwrap());
     assert!(events.len() > 10, "{} events", events.len());
     for (name, event) in events {
         assert_eq!(found(&event, &secrets), Vec::<&String>::new(), "in {name}: {event}");
@@ -334,10 +318,9 @@ fn secrets_before(scene: &QuayScene) -> Vec<String> {
 }
 
 /// Every secret that the play met: given, sent, returned, written, valid before and after; and the pairs of user and password as files hold them.
-fn secrets(scene: &QuayScene, before: Vec<String>, results: &Value) -> Vec<String> {
-    let results = results.as_array().unwrap();
+fn secrets(scene: &QuayScene, before: Vec<String>, name: &str, results: &[Value]) -> Vec<String> {
     let mut secrets: BTreeSet<String> = before.into_iter().collect();
-    secrets.extend(["acme+ci", "alice+laptop", "acme+results-build"].map(|robot| scene.robot_token(robot)));
+    secrets.extend(["acme+ci", "alice+laptop", &format!("acme+{name}-build")].map(|robot| scene.robot_token(robot)));
     for request in scene.sandbox.records().all() {
         let Some((kind, value)) = request.authorization.as_deref().and_then(|value| value.split_once(' ')) else {
             continue;
@@ -352,7 +335,8 @@ fn secrets(scene: &QuayScene, before: Vec<String>, results: &Value) -> Vec<Strin
     secrets.extend(results.iter().chain(rows).filter_map(|result| result["token"].as_str()).map(str::to_owned));
     // What the play did is what it was written for.
     let met = |text: &str| secrets.contains(text);
-    assert!(met(&read(&scene.path("results-raw"))) || read(&scene.path("results-raw")).len() == 64);
+    let raw = read(&scene.path(&format!("{name}-raw")));
+    assert!(met(&raw) || raw.len() == 64);
     assert!(secrets.len() >= 20, "the play is to bring many secrets about: {}", secrets.len());
     for (number, failed) in
         [(2, false), (3, false), (4, false), (5, true), (11, true), (13, false), (15, false), (16, true)]
@@ -360,10 +344,6 @@ fn secrets(scene: &QuayScene, before: Vec<String>, results: &Value) -> Vec<Strin
         assert_eq!(results[number]["failed"] == true, failed, "task {number}: {}", results[number]);
     }
     secrets.into_iter().filter(|secret| secret.len() > 8).collect()
-}
-
-fn found<'s>(text: &str, secrets: &'s [String]) -> Vec<&'s String> {
-    find_secrets(text, secrets).into_iter().map(|index| &secrets[index]).collect()
 }
 
 const PLAYBOOK: &str = "tokensmith.redhat.rotate_quay_robots";

@@ -7,11 +7,11 @@ use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokensmith::timestamp::timestamp;
 use tokensmith_sandbox::Fault;
-use tokensmith_tests::installed::{Installed, Way, World as _, find_secrets};
+use tokensmith_tests::installed::{Installed, World as _, find_secrets};
 use tokensmith_tests::rhacs::{DAY, ROLE, RhacsScene};
 use tokensmith_tests::scene::{mode, names, read};
 
-use super::{by_every_way, has_environment, keys, registered};
+use super::{assert_refused, by_every_way, found, has_environment, keys, registered};
 
 #[test]
 fn the_playbook_keeps_api_tokens_fresh_on_every_ansible_core() {
@@ -104,23 +104,17 @@ fn the_playbook_refuses_an_entry_that_would_lose_its_token_before_anything_is_do
     let installed = Installed::on_tools();
     let scene = RhacsScene::new();
     let good = json!({ "name": "ci", "role": ROLE, "dest": scene.path("ci") });
-    for wrong in [
+    let cases = [
         json!({ "name": "ci", "role": ROLE }),
         json!({ "role": ROLE, "dest": scene.path("x") }),
         // The module's own default would be an administrator's.
         json!({ "name": "ci", "dest": scene.path("x") }),
         json!({ "name": "ci", "role": ROLE, "dest": scene.path("x"), "dest_fromat": "env" }),
-    ] {
-        let mut variables = variables(&scene);
-        variables["rhacs_tokens"] = json!([good, wrong]);
-        let run = installed.playbook(RENEW, &variables);
-        assert!(
-            !run.success && run.printed.contains("Each entry of rhacs_tokens needs name, dest or dest_credential"),
-            "{}",
-            run.printed
-        );
-        assert!(!scene.path("ci").exists() && scene.requests().is_empty());
-    }
+    ]
+    .map(|wrong| json!({ "rhacs_tokens": [good, wrong] }));
+    let run = installed.playbook_on_cases(RENEW, "rhacs_hosts", &variables(&scene), &cases);
+    assert_refused(&run, &cases, "Each entry of rhacs_tokens needs name, dest or dest_credential");
+    assert!(!scene.path("ci").exists() && scene.requests().is_empty());
 }
 
 #[test]
@@ -219,28 +213,18 @@ fn the_report_refuses_rows_and_times_that_it_would_get_wrong_and_is_not_written_
 }
 
 #[test]
-fn every_way_to_run_the_modules_of_rhacs_gives_the_same_result() {
+fn every_way_to_run_the_modules_of_rhacs_gives_the_same_result_and_shows_no_secret() {
     let installed = Installed::on_tools();
     let scene = RhacsScene::new();
-    for (task, direct, other) in by_every_way(&installed, &scene, |name, way| tasks(&scene, name, way)) {
-        assert_eq!(keys(&direct), keys(&other), "{task}: {direct}");
+    let played = by_every_way(&installed, &scene, |name, way| tasks(&scene, name, way));
+    for (task, direct, other) in &played.pairs {
+        assert_eq!(keys(direct), keys(other), "{task}: {direct}");
         for key in ["changed", "failed", "reason", "name", "roles", "generated", "dest", "clock_offset"] {
             assert_eq!(direct[key], other[key], "{key} of {task}: {direct}");
         }
     }
-}
-
-#[test]
-fn no_secret_of_rhacs_is_shown_by_any_way_of_running_the_modules() {
-    let installed = Installed::on_tools();
-    for way in Way::all() {
-        let scene = RhacsScene::new();
-        let results = installed.results_of(&scene, &tasks(&scene, "results", &way.line()), &["-vvvv", "--diff"], &[]);
-        let secrets = secrets(&scene, &results["results"]);
-        for (place, text) in installed.everything_shown() {
-            assert_eq!(found(&text, &secrets), Vec::<&String>::new(), "in {place}: {text}");
-            assert!(!text.is_empty(), "{place} is empty");
-        }
+    for (way, results) in &played.results {
+        played.hunt(&secrets(&scene, way, results));
     }
 }
 
@@ -250,7 +234,7 @@ fn no_secret_of_rhacs_stands_in_what_the_json_callback_prints() {
     let scene = RhacsScene::new();
     let callback = [("ANSIBLE_STDOUT_CALLBACK", "ansible.posix.json")];
     let results = installed.results_of(&scene, &tasks(&scene, "results", ""), &[], &callback);
-    let secrets = secrets(&scene, &results["results"]);
+    let secrets = secrets(&scene, "results", results["results"].as_array().unwrap());
     let printed = installed.printed();
     let document: Value = serde_json::from_str(&printed[printed.find('{').unwrap()..]).unwrap();
     assert!(document["plays"][0]["tasks"].as_array().unwrap().len() > 10);
@@ -262,7 +246,7 @@ fn no_secret_of_rhacs_stands_in_the_event_files_of_ansible_runner() {
     let installed = Installed::on_tools();
     let scene = RhacsScene::new();
     let (results, events) = installed.runner(&scene, &tasks(&scene, "results", ""));
-    let secrets = secrets(&scene, &results["results"]);
+    let secrets = secrets(&scene, "results", results["results"].as_array().unwrap());
     assert!(events.len() > 10, "{} events", events.len());
     for (name, event) in events {
         assert_eq!(found(&event, &secrets), Vec::<&String>::new(), "in {name}: {event}");
@@ -352,8 +336,7 @@ fn tasks(scene: &RhacsScene, name: &str, way: &str) -> String {
 }
 
 /// Every secret that the play met: given, sent, returned and written.
-fn secrets(scene: &RhacsScene, results: &Value) -> Vec<String> {
-    let results = results.as_array().unwrap();
+fn secrets(scene: &RhacsScene, name: &str, results: &[Value]) -> Vec<String> {
     let mut secrets: BTreeSet<String> = [scene.token.clone(), scene.central().admin_password()].into();
     secrets.extend(scene.secrets().as_object().unwrap().values().filter_map(Value::as_str).map(str::to_owned));
     for request in scene.sandbox.records().all() {
@@ -363,18 +346,14 @@ fn secrets(scene: &RhacsScene, results: &Value) -> Vec<String> {
     }
     let items = results.iter().flat_map(|result| result["results"].as_array().into_iter().flatten());
     secrets.extend(results.iter().chain(items).filter_map(|result| result["token"].as_str()).map(str::to_owned));
-    for file in ["results-raw", "results-machine"] {
-        secrets.extend(fs::read_to_string(scene.path(file)));
+    for file in ["raw", "machine"] {
+        secrets.extend(fs::read_to_string(scene.path(&format!("{name}-{file}"))));
     }
     // What the play did is what it was written for.
     assert!(secrets.len() >= 14, "the play is to bring many secrets about: {}", secrets.len());
     let failed: Vec<usize> = (0..results.len()).filter(|number| results[*number]["failed"] == true).collect();
     assert_eq!(failed, [7, 8, 9, 10, 11, 12, 14, 15, 19, 20, 21], "{results:?}");
     secrets.into_iter().filter(|secret| secret.len() > 8).collect()
-}
-
-fn found<'s>(text: &str, secrets: &'s [String]) -> Vec<&'s String> {
-    find_secrets(text, secrets).into_iter().map(|index| &secrets[index]).collect()
 }
 
 const RENEW: &str = "tokensmith.redhat.renew_rhacs_tokens";

@@ -1,7 +1,8 @@
 //! What the build does beyond cargo: the collection, from the sources and the executables.
 //!
-//! `xtask package [--release] EXECUTABLE…` stages the collection in `dist/stage`, packs it, and prints the tarball's path.
-//! An executable is named `tokensmith_ARCHITECTURE`. With `--release`, anything but a static one for each architecture is refused.
+//! `xtask package [--release] RUSTC ZIG EXECUTABLE…` stages the collection in `dist/stage`, packs it, and prints the tarball's path.
+//! An executable is named `tokensmith_ARCHITECTURE`; RUSTC compiled it, and ZIG, unless it is empty, linked it. With `--release`, anything but a static one for
+//! each architecture is refused, and so is a tarball that is too large.
 //!
 //! `xtask bench [--readme] TARBALL VENV SANDBOX FIGURES [HOSTS MITOGEN]` measures what a task costs, prints tables, and leaves
 //! the figures in the file FIGURES. With `--readme` the tables go into the README and `docs/performance.md` too.
@@ -17,12 +18,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::{
     bench::{Bench, Hosts, Pages},
     galaxy::Galaxy,
+    sbom::Tools,
 };
 
 mod bench;
 mod elf;
 mod galaxy;
 mod release;
+mod sbom;
 mod stage;
 mod stub;
 mod tarball;
@@ -42,15 +45,23 @@ fn main() -> Result<()> {
     }
 }
 
-fn package(executables: &[PathBuf], release: bool) -> Result<()> {
+fn package(paths: &[PathBuf], release: bool) -> Result<()> {
+    let [rustc, zig, executables @ ..] = paths else { bail!("usage: {PACKAGE}") };
+    let mut executables = executables.to_vec();
+    executables.sort();
     ensure!(!executables.is_empty(), "which executables go into the collection?");
     if release {
-        release::check(executables)?;
+        release::check(&executables)?;
     }
     let root = root()?;
     let galaxy = Galaxy::read(&root.join("galaxy.yml"))?;
-    let collection = stage::stage(root, &galaxy, executables)?;
+    let tools = Tools { rustc: rustc.clone(), zig: Some(zig.clone()).filter(|path| !path.as_os_str().is_empty()) };
+    let sbom = sbom::describe(root, &galaxy, &executables, &tools)?;
+    let collection = stage::stage(root, &galaxy, &executables, &sbom)?;
     let path = tarball::write(&collection, &galaxy, &root.join("dist"))?;
+    if release {
+        release::check_size(&path)?;
+    }
     writeln!(io::stdout(), "{}", path.display())?;
     Ok(())
 }
@@ -72,7 +83,7 @@ fn root() -> Result<&'static Path> {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")
 }
 
-const PACKAGE: &str = "xtask package [--release] EXECUTABLE…";
+const PACKAGE: &str = "xtask package [--release] RUSTC ZIG EXECUTABLE…";
 const BENCH: &str = "xtask bench [--readme] TARBALL VENV SANDBOX FIGURES [HOSTS MITOGEN]";
 
 #[cfg(test)]

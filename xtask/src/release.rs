@@ -1,8 +1,11 @@
 //! What a collection for others has to hold.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::elf;
 
@@ -29,4 +32,16 @@ pub(crate) fn check(executables: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// Automation hubs and their proxies have limits of their own, and everybody waits for a large tarball. One that is refused is taken away.
+pub(crate) fn check_size(tarball: &Path) -> Result<()> {
+    let path = tarball.display();
+    let size = tarball.metadata().with_context(|| format!("cannot read {path}"))?.len();
+    if size > LARGEST {
+        fs::remove_file(tarball)?;
+    }
+    ensure!(size <= LARGEST, "{path} would be {size} bytes, and a collection for others has {LARGEST} at most");
+    Ok(())
+}
+
+const LARGEST: u64 = 8_000_000;
 const ARCHITECTURES: [&str; 2] = ["aarch64", "x86_64"];

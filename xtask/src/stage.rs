@@ -1,6 +1,7 @@
 //! The collection's folder, with nothing in it that does not belong there.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
@@ -8,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tokensmith_documentation::Module;
 
@@ -16,18 +16,18 @@ use crate::{galaxy::Galaxy, stub, tarball};
 
 /// Fills `dist/stage/ansible_collections/NAMESPACE/NAME` and returns its path. What is there already and equal is left
 /// alone, so that a build does not disturb whoever reads it.
-pub(crate) fn stage(root: &Path, galaxy: &Galaxy, executables: &[PathBuf]) -> Result<PathBuf> {
+pub(crate) fn stage(root: &Path, galaxy: &Galaxy, executables: &[PathBuf], sbom: &str) -> Result<PathBuf> {
     let collection = root.join("dist/stage/ansible_collections").join(&galaxy.namespace).join(&galaxy.name);
     let fresh = root.join(format!("dist/stage.{}", process::id()));
     fs::create_dir_all(&fresh).with_context(|| format!("cannot make {}", fresh.display()))?;
-    let filled = fill(&fresh, root, galaxy, executables).and_then(|()| replace(&collection, &fresh));
+    let filled = fill(&fresh, root, galaxy, executables, sbom).and_then(|()| replace(&collection, &fresh));
     if fresh.exists() {
         fs::remove_dir_all(&fresh)?;
     }
     filled.map(|()| collection)
 }
 
-fn fill(stage: &Path, root: &Path, galaxy: &Galaxy, executables: &[PathBuf]) -> Result<()> {
+fn fill(stage: &Path, root: &Path, galaxy: &Galaxy, executables: &[PathBuf], sbom: &str) -> Result<()> {
     let modules = Module::read_all(&root.join("modules"))?;
     for name in AS_WRITTEN.into_iter().filter(|name| root.join(name).exists()) {
         copy(&root.join(name), &stage.join(name))?;
@@ -47,12 +47,13 @@ fn fill(stage: &Path, root: &Path, galaxy: &Galaxy, executables: &[PathBuf]) -> 
     }
     let runtime = stage.join("meta/runtime.yml");
     write(&runtime, fs::read_to_string(&runtime)? + &action_groups(&modules))?;
-    let mut names = Map::new();
+    write(&stage.join(SBOM), sbom)?;
+    let mut names = BTreeMap::new();
     for executable in executables {
         let (architecture, name) = add_executable(stage, executable)?;
-        names.insert(architecture, name.into());
+        names.insert(architecture, name);
     }
-    write(&stage.join("plugins/bin/names.json"), Value::Object(names).to_string() + "\n")
+    write(&stage.join("plugins/bin/names.json"), serde_json::to_string(&names)? + "\n")
 }
 
 /// A file with mode 0644, or a folder with all that does not look like somebody's leftover.
@@ -134,6 +135,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
 }
 
+const SBOM: &str = "sbom.cdx.json";
 const AS_WRITTEN: [&str; 10] = [
     "CHANGELOG.md",
     "LICENSE",

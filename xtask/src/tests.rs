@@ -56,6 +56,7 @@ fn leftovers_and_strangers_stay_out() {
             "plugins/modules/alpha_token.py",
             "plugins/modules/native",
             "plugins/modules/native/tokensmith_x86_64",
+            "sbom.cdx.json",
         ]
     );
 }
@@ -64,7 +65,7 @@ fn leftovers_and_strangers_stay_out() {
 fn a_collection_of_both_architectures_has_both_executables_and_a_link_to_each() {
     let sources = Sources::new(&["alpha_token"]);
     let executables = [("x86_64", "one"), ("aarch64", "other")].map(|(name, text)| sources.executable_of(name, text));
-    let collection = stage::stage(sources.root(), &sources.galaxy(), &executables).unwrap();
+    let collection = stage::stage(sources.root(), &sources.galaxy(), &executables, "{}").unwrap();
     for (name, content) in [("tokensmith_x86_64", "one"), ("tokensmith_aarch64", "other")] {
         let file = collection.join("plugins/bin").join(name).symlink_metadata().unwrap();
         assert_eq!((file.is_file(), file.permissions().mode() & 0o7777), (true, 0o755), "{name}");
@@ -73,7 +74,7 @@ fn a_collection_of_both_architectures_has_both_executables_and_a_link_to_each() 
         assert_eq!(fs::read_to_string(link).unwrap(), content);
     }
     let names: Value = serde_json::from_slice(&fs::read(collection.join("plugins/bin/names.json")).unwrap()).unwrap();
-    assert_eq!(names.as_object().unwrap().keys().collect::<Vec<_>>(), ["x86_64", "aarch64"]);
+    assert_eq!(names.as_object().unwrap().keys().collect::<Vec<_>>(), ["aarch64", "x86_64"]);
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn a_stage_that_is_right_is_left_alone_and_another_is_replaced() {
 fn a_version_that_is_not_cargos_and_a_missing_readme_stop_the_build() {
     let sources = Sources::new(&["alpha_token"]);
     fs::remove_file(sources.path("README.md")).unwrap();
-    let error = stage::stage(sources.root(), &sources.galaxy(), &[sources.executable()]).unwrap_err();
+    let error = stage::stage(sources.root(), &sources.galaxy(), &[sources.executable()], "{}").unwrap_err();
     assert_eq!(error.to_string(), "galaxy.yml names README.md as the collection's readme, which is missing");
     sources.write("galaxy.yml", &GALAXY.replace("VERSION", "9.9.9"));
     let error = Galaxy::read(&sources.path("galaxy.yml")).unwrap_err().to_string();
@@ -190,7 +191,7 @@ impl Sources {
     }
 
     fn stage(&self) -> PathBuf {
-        stage::stage(self.root(), &self.galaxy(), &[self.executable()]).unwrap()
+        stage::stage(self.root(), &self.galaxy(), &[self.executable()], "{}").unwrap()
     }
 
     fn package(&self) -> PathBuf {

@@ -1,7 +1,8 @@
 //! What each of the controller's lists can be filtered and ordered by.
 
+use super::kinds::Kind::Inventory;
 use super::objects::{Activity, Credential, CredentialType, InputSource, Job, JobTemplate, Role};
-use super::plain::Plain;
+use super::plain::{self, Plain};
 use crate::platform::State;
 use crate::platform::filters::{Cell, Column, Kind, Listed, contains};
 
@@ -204,6 +205,14 @@ impl Listed for Plain {
             name: "inventory",
             kind: Kind::Relation("Inventory"),
             cell: |_, row| Cell::number(row.key("inventory")),
+        },
+        Column {
+            name: "inventory__name",
+            kind: Kind::Text,
+            cell: |state, row| {
+                let inventory = row.key("inventory").and_then(|id| plain::found(state, Inventory, id).ok());
+                inventory.map_or(Cell::Null, |inventory| Cell::text(inventory.text("name")))
+            },
         },
         Column {
             name: "unified_job_template",

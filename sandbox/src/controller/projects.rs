@@ -42,6 +42,13 @@ pub(crate) fn update(state: &mut State, call: &Call<'_>, caller: &Caller, id: i6
     Ok(Answer::json(202, &json!({ "project_update": id, "id": id, "type": "project_update", "status": "pending" })))
 }
 
+/// `GET project_updates/ID/stdout/?format=txt`. An update has the id of its project.
+pub(crate) fn output(state: &State, caller: &Caller, id: i64) -> Result<Answer, Answer> {
+    let project = readable(state, caller, id)?;
+    let words = if status(state, project) == "failed" { UNREACHABLE } else { "PLAY [Update source tree if necessary]" };
+    Ok(Answer::text(200, "text/plain; charset=utf-8", words))
+}
+
 /// Whether a template may name this playbook.
 pub(crate) fn takes(state: &State, project: &Plain, playbook: &str) -> bool {
     let is_any = project.fields["allow_override"] == true;
@@ -53,6 +60,10 @@ pub(crate) fn complete(state: &State, shown: &mut Value, row: &Plain, link: &dyn
     shown["related"]["playbooks"] = json!(link("playbooks/"));
     shown["related"]["update"] = json!(link("update/"));
     shown["status"] = json!(status(state, row));
+    if row.has_source() {
+        shown["summary_fields"]["last_update"] =
+            json!({ "id": row.id, "name": row.text("name"), "status": status(state, row) });
+    }
     if row.looks_left > 0 {
         shown["summary_fields"]["current_update"] = json!({ "id": row.id, "status": "running", "failed": false });
     }
@@ -75,3 +86,6 @@ fn readable<'s>(state: &'s State, caller: &Caller, id: i64) -> Result<&'s Plain,
     let project = plain::found(state, Kind::Project, id)?;
     if plain::sees(state, caller, project) { Ok(project) } else { Err(answers::forbidden()) }
 }
+
+const UNREACHABLE: &str =
+    "PLAY [Update source tree if necessary]\nfatal: [localhost]: FAILED! => {\"msg\": \"repository not found\"}";

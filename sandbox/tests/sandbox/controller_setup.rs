@@ -20,7 +20,11 @@ fn a_project_takes_playbooks_once_its_update_has_succeeded() {
     assert_eq!(post(&controller, "job_templates/", &body).status, 201);
     controller.handle.set_project_updates(0, true);
     assert_eq!(post(&controller, &format!("{path}update/"), &json!({})).status, 202);
-    assert_eq!(controller.get("admin", &path).text("status"), "failed");
+    let failed = controller.get("admin", &path);
+    assert_eq!(failed.text("status"), "failed");
+    let update = &failed.json()["summary_fields"]["last_update"]["id"];
+    let words = controller.get("admin", &format!("project_updates/{update}/stdout/?format=txt"));
+    assert!(words.body.contains("repository not found"), "{}", words.body);
     assert_eq!(controller.get("admin", &format!("{path}playbooks/")).json(), json!([]));
     let mut free = git("free");
     free["allow_override"] = json!(true);
@@ -34,6 +38,8 @@ fn every_object_is_unique_and_says_what_it_misses() {
     let controller = Platform::controller();
     let environment = json!({ "name": "ee", "image": "registry.example.com/ee:1", "pull": "always" });
     let inventory = made(&controller, "inventories/", json!({ "name": "i", "organization": 1 }));
+    let other = made(&controller, "inventories/", json!({ "name": "other", "organization": 1 }));
+    made(&controller, &format!("inventories/{other}/hosts/"), json!({ "name": "localhost" }));
     let hosts = format!("inventories/{inventory}/hosts/");
     let rows = [
         (
@@ -56,6 +62,8 @@ fn every_object_is_unique_and_says_what_it_misses() {
         assert_eq!(found.json()["results"][0]["id"], first.json()["id"]);
         assert_eq!(controller.call("alice", &format!("POST {path}"), &body.to_string()).verdict(), FORBIDDEN);
     }
+    let of_inventory = controller.get("admin", "hosts/?or__name=localhost&inventory__name=other").json();
+    assert_eq!((&of_inventory["count"], &of_inventory["results"][0]["inventory"]), (&json!(1), &json!(other)));
     let rows = [
         ("execution_environments/", json!({ "name": "x" }), r#"{"image":["This field is required."]}"#),
         ("inventories/", json!({ "name": "x" }), r#"{"organization":["This field is required."]}"#),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # build.sh [--release]: executables, staged collection, tarball. Prints the tarball's path.
-# ARCHES: the architectures to build for, all unless said otherwise. TAKEN: executables for others, which are packed as they are.
+# ARCHES: the architectures to build for, all unless said otherwise. TAKEN: executables for some of them, which are packed as they are.
 # With --release, anything but a static executable for each architecture is refused.
 . "$(dirname "$0")/common.sh"
 
@@ -25,9 +25,12 @@ main() {
 
 # In one call, as linking keeps one core busy for each architecture.
 compile() {
-  local architecture targets=() environment
+  local architecture targets=() built=() environment
+  compiled=()
   for architecture; do
+    # Asked for with the others, as one compiler is to make them all.
     targets+=("$architecture-unknown-linux-musl")
+    [[ " ${TAKEN:-} " = *"/tokensmith_$architecture "* ]] || compiled+=("$architecture") built+=("--target=$architecture-unknown-linux-musl")
   done
   if ! environment=$("$ROOT/scripts/toolchain.sh" "${targets[@]}"); then
     compile_for_host
@@ -36,14 +39,13 @@ compile() {
   (
     eval "$environment"
     add_reproducible_flags
-    cargo zigbuild --release --locked -p tokensmith-modules "${targets[@]/#/--target=}"
+    cargo zigbuild --release --locked -p tokensmith-modules "${built[@]}"
   )
   rustc=$(eval "$environment" && command -v "${RUSTC:-rustc}")
   zig=$(eval "$environment" && command -v python-zig)
-  for architecture; do
+  for architecture in "${compiled[@]}"; do
     put "$target_folder/$architecture-unknown-linux-musl/release/tokensmith" "$architecture"
   done
-  compiled=("$@")
 }
 
 compile_for_host() {

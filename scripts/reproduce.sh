@@ -28,14 +28,15 @@ compare_two_clones() {
 }
 
 compare_with() {
-  local folder second
+  local folder second taken
   mkdir -p "$elsewhere"
   # What is new counts, and what was taken away is not missed. The other way round, so that folders list it in another order.
   git ls-files -z --cached --others --exclude-standard --deduplicate | sort -rz | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -C "$elsewhere" -xmf -
   for folder in debug release "$architecture-unknown-linux-musl/release"; do
     take_crates_of_others "$target_folder/$folder" "$elsewhere/target/$folder"
   done
-  second=$(ARCHES=$architecture TAKEN=$(others_in "$1") build_elsewhere)
+  taken=$(others_in "$1")
+  second=$(ARCHES=$(architectures_in "$1") TAKEN=$taken build_elsewhere)
   compare "$1" "$second"
 }
 
@@ -56,11 +57,13 @@ take_crates_of_others() {
 
 # The executables for other architectures that the tarball has.
 others_in() {
-  local path
-  tar -tzf "$1" | { grep '^plugins/bin/tokensmith_' || true; } | while read -r path; do
-    [ "$path" = "plugins/bin/tokensmith_$architecture" ] || printf '%s ' "$target_folder/collection/$(basename "$path")"
+  local other
+  for other in $(architectures_in "$1"); do
+    [ "$other" = "$architecture" ] || printf '%s ' "$target_folder/collection/tokensmith_$other"
   done
 }
+
+architectures_in() { tar -tzf "$1" | sed -n 's,^plugins/bin/tokensmith_,,p' | paste -sd' '; }
 
 compare() {
   sums "$1" >"$work/first"

@@ -10,6 +10,7 @@ use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use tokensmith_tests::executable::{self, Run};
 use tokensmith_tests::galaxy_ng::GalaxyNg;
+use tokensmith_tests::gnupg::Key;
 use tokensmith_tests::installed::find_secrets;
 use tokensmith_tests::quay::with;
 use tokensmith_tests::scene::read;
@@ -43,6 +44,7 @@ fn the_collection_is_published_and_installed_back_with_tokens_of_hub_token() -> 
     let file = json!({ "dest": reader.token_file(), "dest_format": "galaxy_token" });
     hub_token(hub, &hub.make_user("reader")?, &file).succeeded();
     install_and_compare(&reader, &["-s", &hub.server()], &tarball);
+    install_with_signature(&reader, &["-s", &hub.server()], &tarball);
     Ok(())
 }
 
@@ -99,6 +101,29 @@ fn install_and_compare(galaxy: &Galaxy, words: &[&str], tarball: &Path) {
         compared += 1;
     }
     assert!(compared > 2, "only {compared} files were compared");
+}
+
+/// With a keyring, `ansible-galaxy` installs what the signature of `make dist` is of, if the key is known, and else nothing.
+fn install_with_signature(galaxy: &Galaxy, words: &[&str], tarball: &Path) {
+    let (key, other) = (Key::new(), Key::new());
+    let copy = galaxy.path(&tarball.file_name().expect("the tarball has a name").to_string_lossy());
+    fs::copy(tarball, &copy).expect("the tarball can be copied");
+    let signature = format!("file://{}", key.sign(&copy).display());
+    let run = |action: &str, keyring: &Path| {
+        let keyring = keyring.display().to_string();
+        let mut all = vec![action, "tokensmith.redhat", "--keyring", &keyring, "--signature", &signature];
+        all.extend(words);
+        all.extend(if action == "install" { ["-p", "signed"].as_slice() } else { &[] });
+        galaxy.run(&all, &[("ANSIBLE_COLLECTIONS_PATH", &galaxy.path("signed").display().to_string())])
+    };
+    let refused = run("install", &other.keyring());
+    assert!(!refused.status.success(), "{}", said(&refused));
+    assert!(said(&refused).contains("GnuPG signature verification failed"), "{}", said(&refused));
+    assert!(!galaxy.path("signed/ansible_collections/tokensmith/redhat").exists());
+    let installed = run("install", &key.keyring());
+    assert!(installed.status.success(), "{}", said(&installed));
+    let verified = run("verify", &key.keyring());
+    assert!(verified.status.success(), "{}", said(&verified));
 }
 
 fn tarball() -> PathBuf {

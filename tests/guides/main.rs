@@ -30,7 +30,7 @@ fn each_module_leads_to_its_guide() {
     for module in modules() {
         let documentation = module.documentation_block();
         let leads_to = |guide: &&str| documentation.contains(&format!("/docs/{guide}.md"));
-        assert!(GUIDES.iter().any(|guide| leads_to(&guide)), "{}", module.name());
+        assert!(GUIDES.iter().any(leads_to), "{}", module.name());
     }
 }
 

@@ -224,13 +224,13 @@ impl Zig {
 /// What is linked into the executable for one target.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Tree {
-    root: String,
+    pub(crate) root: String,
     /// Each package, and the references of what it needs.
-    packages: BTreeMap<Package, BTreeSet<String>>,
+    pub(crate) packages: BTreeMap<Package, BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Package {
+pub(crate) struct Package {
     name: String,
     version: String,
     license: String,
@@ -238,7 +238,7 @@ struct Package {
 }
 
 impl Package {
-    fn reference(&self) -> String {
+    pub(crate) fn reference(&self) -> String {
         format!("{}@{}", self.name, self.version)
     }
 }

@@ -7,7 +7,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{galaxy::Galaxy, release, stage, stub, tarball};
+use crate::{galaxy::Galaxy, release, sbom, stage, stub, tarball};
 
 #[test]
 fn the_same_sources_give_the_same_tarball_wherever_and_whenever_it_is_built() {
@@ -102,6 +102,64 @@ fn a_collection_for_others_has_a_static_executable_for_each_architecture_and_not
         let error = release::check(&both).unwrap_err().to_string();
         assert!(error.ends_with(sentence), "{error}");
     }
+}
+
+#[test]
+fn a_collection_for_others_has_eight_million_bytes_at_most() {
+    let sources = Sources::new(&[]);
+    let path = sources.path("some.tar.gz");
+    fs::File::create(&path).unwrap().set_len(8_000_000).unwrap();
+    release::check_size(&path).unwrap();
+    fs::File::create(&path).unwrap().set_len(8_000_001).unwrap();
+    let error = release::check_size(&path).unwrap_err().to_string();
+    assert!(error.ends_with("would be 8000001 bytes, and a collection for others has 8000000 at most"), "{error}");
+    assert!(!path.exists(), "what is refused lies nowhere to be taken");
+}
+
+#[test]
+fn a_crate_of_a_registry_has_a_checksum_and_one_of_ours_has_none() {
+    let lock = "version = 4
+
+[[package]]
+name = \"alpha\"
+version = \"1.0.0\"
+source = \"registry\"
+checksum = \"ab12\"
+dependencies = [
+ \"ours\",
+]
+
+[[package]]
+name = \"ours\"
+version = \"0.1.0\"
+";
+    let found: Vec<_> = sbom::checksums(lock).into_iter().collect();
+    assert_eq!(found, [(("alpha".to_owned(), "1.0.0".to_owned()), "ab12".to_owned())]);
+}
+
+#[test]
+fn what_a_crate_needs_is_read_where_cargo_tree_unfolds_it() {
+    let text = [
+        "0ours v0.1.0 (/somewhere/else)\tGPL-3.0-or-later\t\t",
+        "1alpha v1.0.0\tMIT/Apache-2.0\thttps://alpha\t",
+        "2beta v2.0.0\tISC\t\t",
+        "1gamma v3.0.0\tMIT\t\t",
+        "2alpha v1.0.0\tMIT/Apache-2.0\thttps://alpha\t (*)",
+    ];
+    let tree = sbom::read_tree(&text.join("\n")).unwrap();
+    let needs: Vec<_> =
+        tree.packages.iter().map(|(package, needs)| (package.reference(), needs.iter().cloned().collect())).collect();
+    let expected = [
+        ("alpha@1.0.0", vec!["beta@2.0.0"]),
+        ("beta@2.0.0", vec![]),
+        ("gamma@3.0.0", vec!["alpha@1.0.0"]),
+        ("ours@0.1.0", vec!["alpha@1.0.0", "gamma@3.0.0"]),
+    ];
+    let expected: Vec<(String, Vec<String>)> =
+        expected.map(|(name, needs)| (name.to_owned(), needs.into_iter().map(str::to_owned).collect())).into();
+    assert_eq!(needs, expected);
+    assert_eq!(tree.root, "ours@0.1.0");
+    assert!(sbom::read_tree("").is_err() && sbom::read_tree("ours v0.1.0\t\t\t").is_err());
 }
 
 #[test]

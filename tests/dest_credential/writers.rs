@@ -135,6 +135,7 @@ fn two_runs_at_once_leave_a_token_that_works_and_every_other_secret() {
             let scene = noted(issuer);
             scene.controller().set_write_gap(Duration::from_millis(3));
             let others = scene.others();
+            let mut failed = 0;
             for round in 0..ROUNDS {
                 let runs = hosts
                     .map(|host| scene.start(issuer, json!({ "state": "rotated", "overlap": overlap(issuer) }), host));
@@ -142,6 +143,7 @@ fn two_runs_at_once_leave_a_token_that_works_and_every_other_secret() {
                 let told = format!("{issuer:?} {hosts:?} {round}: {} {}, {}", runs[0], runs[1], last_versions(&scene));
                 assert_eq!(scene.others(), others, "{told}");
                 let (failures, fine): (Vec<_>, Vec<_>) = runs.iter().partition(|run| run.failed());
+                failed += failures.len();
                 assert!(failures.iter().all(|run| run.message().contains("at the same moment")), "{told}");
                 if hosts[0] == hosts[1] {
                     assert_eq!(failures.len(), 0, "{told}");
@@ -149,14 +151,11 @@ fn two_runs_at_once_leave_a_token_that_works_and_every_other_secret() {
                 if !scene.holds_token_that_works(issuer) {
                     assert!(fine.is_empty(), "a run that says that all is well leaves a token that works: {told}");
                     scene.run(issuer, json!({})).succeeded();
-                    assert!(scene.holds_token_that_works(issuer), "{told}");
-                }
-                // How often two on different hosts meet is a matter of time. Whoever comes alone after that gets through.
-                if !failures.is_empty() {
-                    scene.run(issuer, json!({ "state": "rotated" })).succeeded();
                 }
                 assert!(scene.holds_token_that_works(issuer), "{told}");
             }
+            // How often two on different hosts meet is a matter of time, so that number says nothing.
+            assert!(failed < 2 * ROUNDS, "{issuer:?}: {failed} of {} runs failed", 2 * ROUNDS);
         }
     }
 }

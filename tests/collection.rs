@@ -10,6 +10,7 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
     process::Command,
+    thread,
 };
 
 use flate2::read::GzDecoder;
@@ -68,25 +69,13 @@ fn ansible_test_sanity_reports_nothing_and_needs_no_ignore_file_on_every_ansible
     for version in ["23_1_2", "24_2", "25_2"] {
         fs::copy(source("tests/sanity/pip_bootstrap.py"), bootstrap.join(format!("get_pip_{version}.py"))).unwrap();
     }
-    for core in built.cores() {
-        let tree = built.copy_of_stage();
-        let collection = tree.path().join(FOLDER);
-        run(Command::new("git").args(["init", "--quiet"]).current_dir(&collection));
-        fs::write(collection.join(".gitignore"), "/tests/output/\n").unwrap();
-        let python = run(
-            Command::new(core.join("bin/python")).args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
-        );
-        // The first run on a version makes virtual environments, which others may be about to make too. Later ones only use them.
-        let ready = home.join(core.file_name().unwrap()).with_added_extension("ready");
-        let lock = if ready.exists() { "--shared" } else { "--exclusive" };
-        run(ansible(&core, "flock")
-            .arg(lock)
-            .arg(home.join("lock"))
-            .args(["ansible-test", "sanity", "--color", "no", "--python", python.trim()])
-            .env("HOME", &home)
-            .current_dir(&collection));
-        fs::write(ready, "").unwrap();
-    }
+    let cores = built.cores();
+    thread::scope(|threads| {
+        for first in 0..2 {
+            let (built, home, cores) = (&built, &home, &cores);
+            threads.spawn(move || cores.iter().skip(first).step_by(2).for_each(|core| built.run_sanity(core, home)));
+        }
+    });
 }
 
 #[test]
@@ -300,6 +289,26 @@ impl Built {
             .arg(folder.path())
             .arg(&self.tarball));
         folder
+    }
+
+    fn run_sanity(&self, core: &Path, home: &Path) {
+        let tree = self.copy_of_stage();
+        let collection = tree.path().join(FOLDER);
+        run(Command::new("git").args(["init", "--quiet"]).current_dir(&collection));
+        fs::write(collection.join(".gitignore"), "/tests/output/\n").unwrap();
+        let python = run(
+            Command::new(core.join("bin/python")).args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+        );
+        // The first run on a version makes virtual environments, which others may be about to make too. Later ones only use them.
+        let ready = home.join(format!("{}.ready", core.file_name().unwrap().to_string_lossy()));
+        let lock = if ready.exists() { "--shared" } else { "--exclusive" };
+        run(ansible(core, "flock")
+            .arg(lock)
+            .arg(home.join("lock"))
+            .args(["ansible-test", "sanity", "--color", "no", "--python", python.trim()])
+            .env("HOME", home)
+            .current_dir(&collection));
+        fs::write(ready, "").unwrap();
     }
 
     fn executable(&self, architecture: &str) -> PathBuf {

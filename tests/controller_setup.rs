@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde_json::{Value, json};
 use tokensmith_sandbox::controller::RoleKind;
@@ -13,35 +14,11 @@ use tokensmith_tests::scene::Scene;
 
 #[test]
 fn a_second_run_changes_nothing_and_a_third_mends_what_was_changed_by_hand_with_a_gateway_and_without() {
-    for (installed, has_gateway) in Installed::on_outer_cores().zip([false, true]) {
-        let sandbox = started();
-        let setup = Setup::of(&sandbox);
-        let (core, mut variables) = (installed.core(), setup.variables());
-        if has_gateway {
-            variables["controller_host"] = json!(sandbox.gateway().url());
-            variables["controller_oauthtoken"] = json!(sandbox.gateway().issue_token("admin", "setup", "write").1);
-        } else {
-            setup.sandbox.faults().add(Fault::bad_gateway().path("/api/controller/"));
+    thread::scope(|threads| {
+        for (installed, has_gateway) in Installed::on_outer_cores().zip([false, true]) {
+            threads.spawn(move || set_up_again_and_again(&installed, has_gateway));
         }
-        setup.give_others_the_same_names();
-        let first = installed.playbook_with(NAME, &variables, &["-vvvv"]);
-        setup.hunt(&installed);
-        let first = first.succeeded();
-        assert!(first.contains("job_templates/Tokensmith rotate Quay robots: made"), "{core}: {first}");
-        let objects = setup.objects();
-        check(&objects);
-        setup.sandbox.records().clear();
-        let second = installed.playbook(NAME, &variables).succeeded();
-        assert!(second.contains("changed=0") && !second.contains(": made"), "{core}: {second}");
-        assert_eq!(setup.writes(), Vec::<String>::new(), "{core}");
-        let prefix = if has_gateway { "/api/controller/v2/" } else { "/api/v2/" };
-        let requests = setup.sandbox.records().to("schedules/");
-        assert!(requests.iter().all(|request| request.path.starts_with(prefix)), "{core}: {requests:?}");
-        assert_eq!(setup.objects(), objects, "{core}");
-        if has_gateway {
-            setup.try_mending(&installed, &variables);
-        }
-    }
+    });
 }
 
 #[test]
@@ -159,6 +136,36 @@ fn infra_aap_configuration_knows_every_key_of_the_definitions() {
         let text = fs::read_to_string(source(&format!("playbooks/files/controller_project/{playbook}"))).unwrap();
         assert!(text.ends_with(&format!("ansible.builtin.import_playbook: tokensmith.redhat.{name}\n")), "{text}");
         assert!(source(&format!("playbooks/{playbook}")).exists(), "{playbook}");
+    }
+}
+
+fn set_up_again_and_again(installed: &Installed, has_gateway: bool) {
+    let sandbox = started();
+    let setup = Setup::of(&sandbox);
+    let (core, mut variables) = (installed.core(), setup.variables());
+    if has_gateway {
+        variables["controller_host"] = json!(sandbox.gateway().url());
+        variables["controller_oauthtoken"] = json!(sandbox.gateway().issue_token("admin", "setup", "write").1);
+    } else {
+        setup.sandbox.faults().add(Fault::bad_gateway().path("/api/controller/"));
+    }
+    setup.give_others_the_same_names();
+    let first = installed.playbook_with(NAME, &variables, &["-vvvv"]);
+    setup.hunt(installed);
+    let first = first.succeeded();
+    assert!(first.contains("job_templates/Tokensmith rotate Quay robots: made"), "{core}: {first}");
+    let objects = setup.objects();
+    check(&objects);
+    setup.sandbox.records().clear();
+    let second = installed.playbook(NAME, &variables).succeeded();
+    assert!(second.contains("changed=0") && !second.contains(": made"), "{core}: {second}");
+    assert_eq!(setup.writes(), Vec::<String>::new(), "{core}");
+    let prefix = if has_gateway { "/api/controller/v2/" } else { "/api/v2/" };
+    let requests = setup.sandbox.records().to("schedules/");
+    assert!(requests.iter().all(|request| request.path.starts_with(prefix)), "{core}: {requests:?}");
+    assert_eq!(setup.objects(), objects, "{core}");
+    if has_gateway {
+        setup.try_mending(installed, &variables);
     }
 }
 

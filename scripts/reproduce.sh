@@ -31,13 +31,19 @@ compare_with() {
   local folder second taken
   mkdir -p "$elsewhere"
   # What is new counts, and what was taken away is not missed. The other way round, so that folders list it in another order.
-  git ls-files -z --cached --others --exclude-standard --deduplicate | sort -rz | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -C "$elsewhere" -xmf -
+  sources | sort -rz | tar --null --ignore-failed-read -cf - -T - 2>/dev/null | tar -C "$elsewhere" -xmf -
   for folder in debug release "$architecture-unknown-linux-musl/release"; do
     take_crates_of_others "$target_folder/$folder" "$elsewhere/target/$folder"
   done
   taken=$(others_in "$1")
   second=$(ARCHES=$(architectures_in "$1") TAKEN=$taken build_elsewhere)
   compare "$1" "$second"
+}
+
+# Outside of a checkout, all but what builds leave.
+sources() {
+  git ls-files -z --cached --others --exclude-standard --deduplicate 2>/dev/null ||
+    find . \( -path ./target -o -path ./dist -o -path ./.git \) -prune -o -type f -print0
 }
 
 # All that must not matter is different there.

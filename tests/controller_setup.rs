@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -48,6 +49,15 @@ fn an_error_tells_the_words_of_the_controller_and_what_to_do() {
     let mut alone = setup.variables();
     alone["controller_credentials"] = json!([]);
     alone["setup_jobs"] = json!({});
+    let host = alone["controller_host"].take();
+    refused(&installed.playbook(NAME, &alone), &["controller_host has to be the address"]);
+    alone["controller_host"] = json!(format!("http://{}", address_of_nobody()));
+    refused(
+        &installed.playbook(NAME, &alone),
+        &["organizations: Request failed", "Connection refused", "could not be reached"],
+    );
+    alone["controller_host"] = host;
+
     let failed = installed.playbook(NAME, &alone);
     refused(&failed, &["Tokensmith is failed", "repository not found", "setup_project_url"]);
 
@@ -167,6 +177,11 @@ fn set_up_again_and_again(installed: &Installed, has_gateway: bool) {
     if has_gateway {
         setup.try_mending(installed, &variables);
     }
+}
+
+/// Where nothing listens.
+fn address_of_nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A controller with an administrator's token.

@@ -76,6 +76,7 @@ impl Client {
             .user_agent(concat!("tokensmith/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeout.min(LONGEST_CONNECT))
             .timeout(timeout)
+            .pool_idle_timeout(LONGEST_IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
         if !connection.use_proxy {
@@ -333,6 +334,9 @@ fn without_secrets(text: &str) -> String {
 
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+/// Servers close a connection on which nothing was asked for a while, the quickest after two seconds (gunicorn); a request that crosses that end is lost,
+/// and nobody knows whether it was read.
+const LONGEST_IDLE: Duration = Duration::from_secs(1);
 const MOST_REDIRECTS: usize = 5;
 const MOST_REPEATS: u32 = 3;
 const MOST_REPEATS_WHEN_LIMITED: u32 = 8;
@@ -395,6 +399,35 @@ mod tests {
             let lengths: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("content-length: ")).collect();
             assert_eq!(lengths, Vec::from_iter(length), "{head}");
         }
+    }
+
+    /// As gunicorn does it when its `keepalive` of two seconds ends just as the next request arrives.
+    #[test]
+    fn what_must_not_be_repeated_is_never_written_to_a_connection_that_the_server_may_have_closed() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let server = std::thread::spawn(move || {
+            let answer_one = || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                stream
+            };
+            let mut first = answer_one();
+            let closing = std::thread::spawn(move || first.read(&mut [0; 4096]).unwrap());
+            let _second = answer_one();
+            closing.join().unwrap()
+        });
+        let client = Client::new(&Connection { use_proxy: false, ..Connection::default() }).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let status = runtime.block_on(async {
+            client.send(&Request::get(url.clone())).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            let request = Request::new(Method::POST, url, Repeat::OnlyIfNothingWasDone(|_| false));
+            client.send(&request).await.unwrap().status()
+        });
+        assert_eq!((status, server.join().unwrap()), (204, 0));
     }
 
     /// What arrives of a request, in small letters.

@@ -7,16 +7,39 @@ use anyhow::{Context, Result, bail};
 use chrono::{TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use thiserror::Error;
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::jwt::Claims;
-use tokensmith::rotation::{HandOver, Reason, Rotation, Trace};
+use tokensmith::rotation::{HandOver, Naming, Overlap, Policy, Reason, Rotate, Rotation, Subject, Trace};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
+use tokensmith::systems::SystemError;
 use tokensmith::timestamp::timestamp;
+
+/// What is exchanged, and where the token goes that it brings.
+#[derive(Deserialize)]
+pub(crate) struct Exchange {
+    #[serde(flatten)]
+    hand_over: HandOver,
+    #[serde(flatten)]
+    oidc_token: OidcToken,
+}
+
+/// What is to be in place.
+pub(crate) struct Wanted {
+    /// What its place may call it.
+    pub(crate) naming: Naming,
+    /// Whose token it is.
+    pub(crate) subject: Subject,
+    /// The option `state`.
+    pub(crate) state: State,
+    /// How much of its life must be left.
+    pub(crate) renew_before: Span,
+}
 
 /// The options of `fragments/oidc.yml`.
 #[derive(Deserialize)]
-pub(crate) struct OidcToken {
+struct OidcToken {
     oidc_token: Option<Secret>,
     oidc_token_file: Option<PathBuf>,
 }
@@ -31,9 +54,74 @@ pub(crate) enum State {
     Rotated,
 }
 
+impl Exchange {
+    /// What can be said before anything is asked: that a token may not be returned here, or the one that a lookup of this run got before.
+    pub(crate) fn begin(&self, task: &Task, renew_before: Span) -> Result<Option<Outcome>> {
+        if self.hand_over.returns_token() {
+            task.refuse_public_secret()?;
+        }
+        held_for_lookup(task, &self.hand_over, renew_before)
+    }
+
+    /// Puts a token in its place, unless one is there that works for long enough. `about`: what the module says besides, once that is known.
+    pub(crate) async fn put_in_place(
+        &self,
+        task: &Task,
+        system: &impl Overlap,
+        wanted: Wanted,
+        about: impl FnOnce() -> Value,
+    ) -> Result<Outcome> {
+        let place = self.hand_over.destination(self.hand_over.dest.as_deref(), wanted.naming)?;
+        for remark in place.remarks() {
+            task.warn(remark);
+        }
+        let policy = Policy {
+            force: wanted.state == State::Rotated,
+            renew_before: Some(wanted.renew_before.delta()),
+            max_age: None,
+        };
+        let subject = &wanted.subject;
+        let rotate = Rotate { system, place: &place, policy: &policy, subject, check_mode: task.check_mode };
+        let rotation = rotate.overlap(TimeDelta::zero()).await?;
+        if task.check_mode && rotation.issued {
+            self.oidc_token.read()?;
+        }
+        let mut returned = about();
+        if let Some(file) = place.file() {
+            returned["dest"] = json!(file.path());
+        }
+        Ok(outcome(task, &self.hand_over, returned, rotation))
+    }
+
+    /// What is exchanged, which no output may hold from now on.
+    pub(crate) fn oidc_token<E>(&self, task: &Task) -> Result<Secret, ExchangeError<E>> {
+        let token = self.oidc_token.read().map_err(ExchangeError::OidcToken)?;
+        task.learn(&token);
+        Ok(token)
+    }
+}
+
+/// Why an exchange brought no token. `E` is the system's own error.
+#[derive(Debug, Error)]
+pub(crate) enum ExchangeError<E> {
+    /// What would be exchanged is not there, or no good.
+    #[error("{0:#}")]
+    OidcToken(anyhow::Error),
+    /// The system gave none.
+    #[error(transparent)]
+    System(#[from] E),
+}
+
+impl<E: SystemError> SystemError for ExchangeError<E> {
+    /// A token whose answer was lost does no harm: nobody has it, it kills no other, and it ends by itself. So there is nothing to find out.
+    fn may_have_acted(&self) -> bool {
+        false
+    }
+}
+
 impl OidcToken {
     /// The token, with what can be seen without asking anybody.
-    pub(crate) fn read(&self) -> Result<Secret> {
+    fn read(&self) -> Result<Secret> {
         let token = match (&self.oidc_token, &self.oidc_token_file) {
             (Some(token), _) => token.trimmed(),
             (None, Some(path)) => {
@@ -64,7 +152,7 @@ impl OidcToken {
 }
 
 /// The token that a lookup got earlier in this run, until `renew_before`. Nobody is asked: it was proven then, and the file is of this run alone.
-pub(crate) fn held_for_lookup(task: &Task, hand_over: &HandOver, renew_before: Span) -> Result<Option<Outcome>> {
+fn held_for_lookup(task: &Task, hand_over: &HandOver, renew_before: Span) -> Result<Option<Outcome>> {
     let Some(place) = hand_over.place()?.filter(|_| task.is_lookup()) else { return Ok(None) };
     let Some(token) = hand_over.held(&place)? else { return Ok(None) };
     let noted = place.note().and_then(|note| note.about(&token.fingerprint()));
@@ -77,7 +165,7 @@ pub(crate) fn held_for_lookup(task: &Task, hand_over: &HandOver, renew_before: S
 }
 
 /// What came of an exchange. `returned` is what the module says besides.
-pub(crate) fn outcome(task: &Task, hand_over: &HandOver, mut returned: Value, rotation: Rotation) -> Outcome {
+fn outcome(task: &Task, hand_over: &HandOver, mut returned: Value, rotation: Rotation) -> Outcome {
     let has_file = hand_over.dest.is_some();
     // Without a file there is nothing to be missing in.
     let reason = if has_file { rotation.reason } else { Reason::Forced };

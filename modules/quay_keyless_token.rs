@@ -4,17 +4,15 @@ use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::json;
-use thiserror::Error;
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::{Client, Connection};
 use tokensmith::jwt::Claims;
-use tokensmith::rotation::{HandOver, Naming, Note, Overlap, Policy, Proof, Rotate, Standing, Subject, System, Token};
+use tokensmith::rotation::{Naming, Note, Overlap, Proof, Standing, Subject, System, Token};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
-use tokensmith::systems::SystemError;
 use tokensmith::systems::quay::{LogIn, Quay, QuayError, Registry, Server, is_no_name, robot_name};
 
-use crate::oidc::{self, OidcToken, State};
+use crate::oidc::{Exchange, ExchangeError, State, Wanted};
 
 /// The options of `quay_keyless_token.yml`.
 #[derive(Deserialize)]
@@ -22,11 +20,9 @@ pub(crate) struct Options {
     #[serde(flatten)]
     connection: Connection,
     #[serde(flatten)]
-    hand_over: HandOver,
-    #[serde(flatten)]
     server: Server,
     #[serde(flatten)]
-    oidc_token: OidcToken,
+    exchange: Exchange,
     robot: String,
     organization: Option<String>,
     state: State,
@@ -38,11 +34,8 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     if !options.connection.validate_certs {
         task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
     }
-    if options.hand_over.returns_token() {
-        task.refuse_public_secret()?;
-    }
-    if let Some(held) = oidc::held_for_lookup(task, &options.hand_over, options.renew_before)? {
-        return Ok(held);
+    if let Some(outcome) = options.exchange.begin(task, options.renew_before)? {
+        return Ok(outcome);
     }
     let robot = options.full_name()?;
     let quay = Quay::new(Client::new(&options.connection)?, &options.server.quay_host, None)?;
@@ -51,29 +44,11 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     let registry_key = options.server.key(&registry, namespace)?;
     let naming =
         Naming { name: "robot_token", login: Some((robot.clone(), registry_key.clone())), ..Naming::default() };
-    let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
-    for remark in place.remarks() {
-        task.warn(remark);
-    }
-    let system = KeylessToken { task, options: &options, quay: &quay, registry: &registry, robot: &robot };
-    let policy = Policy {
-        force: options.state == State::Rotated,
-        renew_before: Some(options.renew_before.delta()),
-        max_age: None,
-    };
+    let system = KeylessToken { task, exchange: &options.exchange, quay: &quay, registry: &registry, robot: &robot };
     let subject = Subject { server: quay.address(), object: robot.clone() };
-    let rotate =
-        Rotate { system: &system, place: &place, policy: &policy, subject: &subject, check_mode: task.check_mode };
-    let rotation = rotate.overlap(TimeDelta::zero()).await?;
-    if task.check_mode && rotation.issued {
-        options.oidc_token.read()?;
-    }
-
-    let mut returned = json!({ "robot": robot, "registry": registry_key });
-    if let Some(file) = place.file() {
-        returned["dest"] = json!(file.path());
-    }
-    Ok(oidc::outcome(task, &options.hand_over, returned, rotation))
+    let wanted = Wanted { naming, subject, state: options.state, renew_before: options.renew_before };
+    let about = || json!({ "robot": robot, "registry": registry_key });
+    options.exchange.put_in_place(task, &system, wanted, about).await
 }
 
 impl Options {
@@ -103,17 +78,17 @@ impl Options {
 /// The token as the rotation engine sees it: others live on beside it, and all end by themselves.
 struct KeylessToken<'a> {
     task: &'a Task,
-    options: &'a Options,
+    exchange: &'a Exchange,
     quay: &'a Quay,
     registry: &'a Registry,
     robot: &'a str,
 }
 
 impl System for KeylessToken<'_> {
-    type Error = KeylessError;
+    type Error = ExchangeError<QuayError>;
 
     /// Asks nobody: the token says itself whose it is and when it ends.
-    async fn look(&self, held: Option<&Secret>, note: Option<&Note>) -> Result<Standing, KeylessError> {
+    async fn look(&self, held: Option<&Secret>, note: Option<&Note>) -> Result<Standing, ExchangeError<QuayError>> {
         let Some((held, claims)) = held.and_then(|held| Some((held, Claims::of(held)?))) else {
             return Ok(Standing::default());
         };
@@ -127,9 +102,8 @@ impl System for KeylessToken<'_> {
         })
     }
 
-    async fn issue(&self) -> Result<Token, KeylessError> {
-        let oidc_token = self.options.oidc_token.read().map_err(KeylessError::OidcToken)?;
-        self.task.learn(&oidc_token);
+    async fn issue(&self) -> Result<Token, ExchangeError<QuayError>> {
+        let oidc_token = self.exchange.oidc_token(self.task)?;
         let asked_at = Utc::now();
         let secret = self.quay.exchange(self.robot, &oidc_token).await?;
         self.task.learn(&secret);
@@ -137,7 +111,7 @@ impl System for KeylessToken<'_> {
         Ok(Token { secret, id: None, issued_at: Some(asked_at), expires_at: life.map(|life| asked_at + life) })
     }
 
-    async fn prove(&self, token: &Secret) -> Result<Proof, KeylessError> {
+    async fn prove(&self, token: &Secret) -> Result<Proof, ExchangeError<QuayError>> {
         Ok(match self.quay.log_in(self.registry, self.robot, token).await? {
             LogIn::Accepted => Proof::Works,
             LogIn::Refused(why) => Proof::Refused(why),
@@ -147,28 +121,11 @@ impl System for KeylessToken<'_> {
 
 impl Overlap for KeylessToken<'_> {
     /// There is no way to end one, and after an hour no need.
-    async fn retire(&self, _id: &str) -> Result<(), KeylessError> {
+    async fn retire(&self, _id: &str) -> Result<(), ExchangeError<QuayError>> {
         Ok(())
     }
 
-    async fn orphans(&self, _since: DateTime<Utc>) -> Result<Vec<String>, KeylessError> {
+    async fn orphans(&self, _since: DateTime<Utc>) -> Result<Vec<String>, ExchangeError<QuayError>> {
         Ok(Vec::new())
-    }
-}
-
-/// Why there is no token.
-#[derive(Debug, Error)]
-enum KeylessError {
-    /// What would be exchanged is not there, or no good.
-    #[error("{0:#}")]
-    OidcToken(anyhow::Error),
-    #[error(transparent)]
-    Quay(#[from] QuayError),
-}
-
-impl SystemError for KeylessError {
-    /// A token whose answer was lost does no harm: nobody has it, it kills no other, and it ends by itself. So there is nothing to find out.
-    fn may_have_acted(&self) -> bool {
-        false
     }
 }

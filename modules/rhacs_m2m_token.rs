@@ -1,20 +1,18 @@
 //! rhacs_m2m_token: a short access token of Central, in exchange for a token of an external identity provider.
 
 use anyhow::Result;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
-use thiserror::Error;
 use tokensmith::ansible::{Outcome, Task};
 use tokensmith::http::Connection;
 use tokensmith::jwt::Claims;
-use tokensmith::rotation::{HandOver, Naming, Note, Overlap, Policy, Proof, Rotate, Standing, Subject, System, Token};
+use tokensmith::rotation::{Naming, Note, Overlap, Proof, Standing, Subject, System, Token};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
-use tokensmith::systems::SystemError;
 use tokensmith::systems::rhacs::{Central, Credential, RhacsError, Status};
 
-use crate::oidc::{self, OidcToken, State};
+use crate::oidc::{Exchange, ExchangeError, State, Wanted};
 use crate::rhacs::Server;
 
 /// The options of `rhacs_m2m_token.yml`.
@@ -23,54 +21,32 @@ pub(crate) struct Options {
     #[serde(flatten)]
     connection: Connection,
     #[serde(flatten)]
-    hand_over: HandOver,
-    #[serde(flatten)]
     server: Server,
     #[serde(flatten)]
-    oidc_token: OidcToken,
+    exchange: Exchange,
     state: State,
     renew_before: Span,
 }
 
 /// What the module does.
 pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
-    if options.hand_over.returns_token() {
-        task.refuse_public_secret()?;
-    }
-    if let Some(held) = oidc::held_for_lookup(task, &options.hand_over, options.renew_before)? {
-        return Ok(held);
+    if let Some(outcome) = options.exchange.begin(task, options.renew_before)? {
+        return Ok(outcome);
     }
     let central = options.server.connect_as(task, &options.connection, Credential::Anonymous)?;
     let naming = Naming { name: "rox_api_token", central: Some(central.endpoint()), ..Naming::default() };
-    let place = options.hand_over.destination(options.hand_over.dest.as_deref(), naming)?;
-    for remark in place.remarks() {
-        task.warn(remark);
-    }
-    let system = MachineToken { task, oidc_token: &options.oidc_token, central: &central };
-    let policy = Policy {
-        force: options.state == State::Rotated,
-        renew_before: Some(options.renew_before.delta()),
-        max_age: None,
-    };
+    let system = MachineToken { task, exchange: &options.exchange, central: &central };
     let subject = Subject { server: central.address(), object: MACHINE_ACCESS.to_owned() };
-    let rotate =
-        Rotate { system: &system, place: &place, policy: &policy, subject: &subject, check_mode: task.check_mode };
-    let rotation = rotate.overlap(TimeDelta::zero()).await?;
-    if task.check_mode && rotation.issued {
-        options.oidc_token.read()?;
-    }
-
-    let mut returned = json!({ "clock_offset": central.clock_offset().num_seconds() });
-    if let Some(file) = place.file() {
-        returned["dest"] = json!(file.path());
-    }
-    Ok(oidc::outcome(task, &options.hand_over, returned, rotation))
+    let wanted = Wanted { naming, subject, state: options.state, renew_before: options.renew_before };
+    // Its answers tell how far its clock is off.
+    let about = || json!({ "clock_offset": central.clock_offset().num_seconds() });
+    options.exchange.put_in_place(task, &system, wanted, about).await
 }
 
 /// The token as the rotation engine sees it: others live on beside it, and all end by themselves.
 struct MachineToken<'a> {
     task: &'a Task,
-    oidc_token: &'a OidcToken,
+    exchange: &'a Exchange,
     central: &'a Central,
 }
 
@@ -84,26 +60,25 @@ impl MachineToken<'_> {
 }
 
 impl System for MachineToken<'_> {
-    type Error = MachineTokenError;
+    type Error = ExchangeError<RhacsError>;
 
     /// Central is asked, as the token also dies with the configuration of its issuer.
-    async fn look(&self, held: Option<&Secret>, _note: Option<&Note>) -> Result<Standing, MachineTokenError> {
+    async fn look(&self, held: Option<&Secret>, _note: Option<&Note>) -> Result<Standing, ExchangeError<RhacsError>> {
         let Some(held) = held.filter(|held| Claims::of(held).is_some()) else { return Ok(Standing::default()) };
         let works = matches!(self.central.status(held).await?, Status::Accepted(user) if is_exchanged(&user));
         let (issued_at, expires_at) = self.dates(held);
         Ok(Standing { works, issued_at, expires_at, ..Standing::default() })
     }
 
-    async fn issue(&self) -> Result<Token, MachineTokenError> {
-        let oidc_token = self.oidc_token.read().map_err(MachineTokenError::OidcToken)?;
-        self.task.learn(&oidc_token);
+    async fn issue(&self) -> Result<Token, ExchangeError<RhacsError>> {
+        let oidc_token = self.exchange.oidc_token(self.task)?;
         let secret = self.central.exchange(&oidc_token).await?;
         self.task.learn(&secret);
         let (issued_at, expires_at) = self.dates(&secret);
         Ok(Token { secret, id: None, issued_at, expires_at })
     }
 
-    async fn prove(&self, token: &Secret) -> Result<Proof, MachineTokenError> {
+    async fn prove(&self, token: &Secret) -> Result<Proof, ExchangeError<RhacsError>> {
         Ok(match self.central.status(token).await? {
             Status::Accepted(user) if is_exchanged(&user) => Proof::Works,
             Status::Accepted(user) => Proof::Refused(format!("it is taken for {user}")),
@@ -117,11 +92,11 @@ impl System for MachineToken<'_> {
 
 impl Overlap for MachineToken<'_> {
     /// Central ends none of them singly, and soon there is no need.
-    async fn retire(&self, _id: &str) -> Result<(), MachineTokenError> {
+    async fn retire(&self, _id: &str) -> Result<(), ExchangeError<RhacsError>> {
         Ok(())
     }
 
-    async fn orphans(&self, _since: DateTime<Utc>) -> Result<Vec<String>, MachineTokenError> {
+    async fn orphans(&self, _since: DateTime<Utc>) -> Result<Vec<String>, ExchangeError<RhacsError>> {
         Ok(Vec::new())
     }
 }
@@ -129,23 +104,6 @@ impl Overlap for MachineToken<'_> {
 /// Whether Central knows the caller by a token of this kind. An API token is another one.
 fn is_exchanged(user: &str) -> bool {
     user.starts_with("sso:")
-}
-
-/// Why there is no token.
-#[derive(Debug, Error)]
-enum MachineTokenError {
-    /// What would be exchanged is not there, or no good.
-    #[error("{0:#}")]
-    OidcToken(anyhow::Error),
-    #[error(transparent)]
-    Rhacs(#[from] RhacsError),
-}
-
-impl SystemError for MachineTokenError {
-    /// A token whose answer was lost does no harm: nobody has it, it kills no other, and it ends by itself. So there is nothing to find out.
-    fn may_have_acted(&self) -> bool {
-        false
-    }
 }
 
 /// In the note, whose the token is: until it is asked for, nobody knows more.

@@ -33,7 +33,7 @@ mod trace;
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -41,16 +41,14 @@ use std::time::Instant;
 use serde_json::Value;
 use tokensmith_sandbox::Fault;
 use tokensmith_tests::executable::{self, Run};
+use tokensmith_tests::scene::names;
 
 use trace::{Disturbance, Trace};
 
-/// One task with files of its own.
+/// What a run begins with, and what must hold after it.
 trait Case {
-    /// The task, with the module's name.
-    fn task(&self) -> &Value;
-
-    /// A folder for what belongs to the test itself.
-    fn folder(&self) -> &Path;
+    /// What is run.
+    fn task(&self) -> &Task;
 
     /// Whether its run starts another program, which is left alone.
     fn starts_programs(&self) -> bool {
@@ -62,7 +60,36 @@ trait Case {
 
     /// The task once more, undisturbed.
     fn run(&self) -> Run {
-        executable::module(self.task()[MODULE].as_str().unwrap(), self.task())
+        self.task().run()
+    }
+}
+
+/// A task with files of its own.
+struct Task {
+    /// What belongs to the test itself, and in `files` what the task is about.
+    folder: PathBuf,
+    /// The module's options, with its name.
+    options: Value,
+}
+
+impl Task {
+    /// In a folder that is not there yet, and without options.
+    fn new(folder: PathBuf) -> Self {
+        fs::create_dir_all(folder.join(FILES)).unwrap();
+        Self { folder, options: Value::Null }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(FILES).join(name)
+    }
+
+    /// What lies there now.
+    fn files(&self) -> Vec<String> {
+        names(&self.folder.join(FILES))
+    }
+
+    fn run(&self) -> Run {
+        executable::module(self.options[MODULE].as_str().unwrap(), &self.options)
     }
 }
 
@@ -115,16 +142,16 @@ fn disturb_everywhere<C: Case>(what: &str, disturbance: Disturbance, make: impl 
 
 fn trace(case: &impl Case, disturbed: Option<(&trace::Point, Disturbance)>) -> Trace {
     let arguments = arguments_of(case);
-    fs::write(&arguments, case.task().to_string()).unwrap();
-    Trace::of(&arguments, &result_of(case), &case.folder().join("trace"), disturbed, case.starts_programs())
+    fs::write(&arguments, case.task().options.to_string()).unwrap();
+    Trace::of(&arguments, &result_of(case), &case.task().folder.join("trace"), disturbed, case.starts_programs())
 }
 
 fn arguments_of(case: &impl Case) -> PathBuf {
-    case.folder().join("arguments.json")
+    case.task().folder.join("arguments.json")
 }
 
 fn result_of(case: &impl Case) -> PathBuf {
-    case.folder().join(trace::RESULT)
+    case.task().folder.join(trace::RESULT)
 }
 
 /// How many disturbances there were, and what came of them.
@@ -225,6 +252,7 @@ const FAULTS: [NamedFault; 8] = [
     ("five megabytes after the server acted", || Fault::large_body().acting()),
 ];
 const MODULE: &str = "_tokensmith_module";
+const FILES: &str = "files";
 const WORKERS: usize = 4;
 /// A run that meets a fault waits most of the time, before it tries again.
 const WAITING_WORKERS: usize = 12;

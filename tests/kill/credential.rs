@@ -3,8 +3,6 @@
 //! At no time does another input change. Where tokens live side by side, the credential always holds one that works; where a new one kills the old one, the
 //! next run puts one there that does.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -14,7 +12,9 @@ use tokensmith_tests::credential::{CALLER, CUSTOM, CredentialScene, Issuer, SECO
 use tokensmith_tests::quay::with;
 
 use crate::trace::Disturbance;
-use crate::{Case as _, Disturbed, FAULTS, NamedFault, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere};
+use crate::{
+    Case as _, Disturbed, FAULTS, NamedFault, Story, Tally, Task, Verdict, WAITING_WORKERS, disturb_everywhere,
+};
 
 #[test]
 fn no_token_and_no_other_input_is_lost_wherever_a_run_is_killed_or_cut_off() {
@@ -112,16 +112,14 @@ struct Case<'a> {
     scene: &'a CredentialScene,
     beginning: Beginning,
     name: String,
-    folder: PathBuf,
     id: i64,
-    task: Value,
+    task: Task,
     others: Map<String, Value>,
 }
 
 impl<'a> Case<'a> {
     fn new(scene: &'a CredentialScene, name: &str, beginning: Beginning) -> Self {
-        let folder = scene.path(name);
-        fs::create_dir_all(&folder).unwrap();
+        let mut task = Task::new(scene.path(name));
         let inputs = json!({ "url": URL, "second": SECOND, "verify": true });
         let id = scene.controller().add_credential(name, "Default", CUSTOM, inputs).unwrap();
         assert!(scene.controller().grant(CALLER, RoleKind::Admin, id));
@@ -136,9 +134,9 @@ impl<'a> Case<'a> {
             }
         };
         let which = json!({ "dest_credential": { "id": id, "field": "token" } });
-        let task = scene.options(issuer, with(own, which));
+        task.options = scene.options(issuer, with(own, which));
         let others = others(scene.controller().credential(id).unwrap().inputs());
-        let mut case = Self { scene, beginning, name: name.to_owned(), folder, id, task, others };
+        let mut case = Self { scene, beginning, name: name.to_owned(), id, task, others };
         case.prepare();
         case
     }
@@ -147,19 +145,19 @@ impl<'a> Case<'a> {
         match self.beginning {
             Beginning::FirstOfGateway | Beginning::FirstOfHub => {}
             Beginning::Expiring => {
-                let own = self.task.clone();
-                self.task["expiration"] = json!("3d");
+                let own = self.task.options.clone();
+                self.task.options["expiration"] = json!("3d");
                 self.run().succeeded();
-                self.task = own;
+                self.task.options = own;
             }
             Beginning::Aged => {
                 let first = self.run().succeeded();
                 assert!(self.scene.sandbox.gateway().backdate(first.result["id"].as_i64().unwrap(), 60 * 24 * 3600));
-                self.task["max_age"] = json!("30d");
+                self.task.options["max_age"] = json!("30d");
             }
             Beginning::Dead | Beginning::DeadOfQuay => {
                 self.run().succeeded();
-                self.task["dest_credential"]["token"] = json!(self.token());
+                self.task.options["dest_credential"]["token"] = json!(self.token());
                 let issued = match self.beginning.issuer() {
                     Issuer::Quay => self.scene.sandbox.quay().regenerate(&robot(&self.name)),
                     _ => self.scene.sandbox.hub().issue_token(&self.name),
@@ -237,12 +235,8 @@ impl<'a> Case<'a> {
 }
 
 impl crate::Case for Case<'_> {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {

@@ -2,9 +2,6 @@
 //!
 //! Where the server forgives nothing, and the successor was not in the credential when the run was killed, the next run has to say so.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use serde_json::{Map, Value, json};
 use tokensmith_sandbox::controller::RoleKind;
 use tokensmith_sandbox::sso::RealmHandle;
@@ -12,7 +9,7 @@ use tokensmith_tests::credential::{CALLER, CUSTOM, CredentialScene, SECOND, URL,
 use tokensmith_tests::executable::Run;
 
 use crate::trace::Disturbance;
-use crate::{Case as _, Disturbed, FAULTS, MODULE, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere};
+use crate::{Case as _, Disturbed, FAULTS, MODULE, Story, Tally, Task, Verdict, WAITING_WORKERS, disturb_everywhere};
 
 #[test]
 fn the_credential_keeps_an_offline_token_alive_wherever_a_run_is_killed_or_cut_off() {
@@ -47,22 +44,20 @@ fn cut_everywhere() -> Tally {
 struct Case<'a> {
     scene: &'a CredentialScene,
     realm: RealmHandle,
-    folder: PathBuf,
     id: i64,
-    task: Value,
+    task: Task,
     others: Map<String, Value>,
 }
 
 impl<'a> Case<'a> {
     fn new(scene: &'a CredentialScene, name: &str, realm: &str) -> Self {
-        let folder = scene.path(name);
-        fs::create_dir_all(&folder).unwrap();
+        let mut task = Task::new(scene.path(name));
         let realm = scene.sandbox.sso().realm(realm);
         let token = realm.issue_offline_token("cloud-services", SCOPE).unwrap();
         let inputs = json!({ "url": URL, "second": SECOND, "verify": true, "token": token });
         let id = scene.controller().add_credential(name, "Default", CUSTOM, inputs).unwrap();
         assert!(scene.controller().grant(CALLER, RoleKind::Admin, id));
-        let task = json!({
+        task.options = json!({
             MODULE: "sso_token",
             "token_url": realm.token_url(),
             "offline_token": token,
@@ -73,7 +68,7 @@ impl<'a> Case<'a> {
             "use_proxy": false,
         });
         let others = others(scene.controller().credential(id).unwrap().inputs());
-        Self { scene, realm, folder, id, task, others }
+        Self { scene, realm, id, task, others }
     }
 
     /// What a disturbed run left and said, and what the next job makes of it.
@@ -116,9 +111,9 @@ impl<'a> Case<'a> {
 
     /// The same task with the token that a job gets which starts now.
     fn next_job(&self) -> Run {
-        let mut task = self.task.clone();
-        task["offline_token"] = json!(self.token());
-        tokensmith_tests::executable::module("sso_token", &task)
+        let mut options = self.task.options.clone();
+        options["offline_token"] = json!(self.token());
+        tokensmith_tests::executable::module("sso_token", &options)
     }
 
     fn token(&self) -> String {
@@ -131,12 +126,8 @@ impl<'a> Case<'a> {
 }
 
 impl crate::Case for Case<'_> {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokensmith_sandbox::{Fault, Sandbox};
-use tokensmith_tests::scene::{names, read};
+use tokensmith_tests::scene::read;
 
 use crate::trace::Disturbance;
 use crate::{
-    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere,
+    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Task, Verdict, WAITING_WORKERS, disturb_everywhere,
 };
 
 /// Who exchanges, and what there is before the run.
@@ -98,25 +98,23 @@ fn cut_everywhere<W: World>() -> Tally {
 
 struct Case<'a, W> {
     world: &'a W,
-    folder: PathBuf,
     dest: PathBuf,
-    task: Value,
+    task: Task,
     before: Option<String>,
 }
 
 impl<'a, W: World> Case<'a, W> {
     fn new(world: &'a W, name: &str, beginning: Beginning) -> Self {
-        let folder = world.path(name);
-        let dest = folder.join("files").join(DEST);
-        fs::create_dir_all(folder.join("files")).unwrap();
+        let mut task = Task::new(world.path(name));
+        let dest = task.file(DEST);
         let before = (beginning == Beginning::Renewal).then(|| world.old_token().to_owned());
         if let Some(token) = &before {
             fs::write(&dest, token).unwrap();
         }
-        let task = world.options(
+        task.options = world.options(
             json!({ MODULE: W::MODULE, "oidc_token_file": world.oidc_token(), "renew_before": "30m", "dest": dest }),
         );
-        Self { world, folder, dest, task, before }
+        Self { world, dest, task, before }
     }
 
     fn what_stands(&self, said: Option<&Value>) -> Result<Verdict, String> {
@@ -145,18 +143,14 @@ impl<'a, W: World> Case<'a, W> {
         if Some(&token) == self.before.as_ref() || !self.world.works(&token) {
             return Err(format!("the next run left no new token: {next}"));
         }
-        let there = names(&self.folder.join("files"));
+        let there = self.task.files();
         if there == NAMES { Ok(Verdict::Kept) } else { Err(format!("the next run left {there:?}")) }
     }
 }
 
 impl<W: World> crate::Case for Case<'_, W> {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {

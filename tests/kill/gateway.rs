@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tokensmith_sandbox::Fault;
 use tokensmith_tests::executable::{self, Run};
 use tokensmith_tests::gateway::{GatewayScene, USER};
-use tokensmith_tests::scene::{names, read};
+use tokensmith_tests::scene::read;
 
 use crate::trace::Disturbance;
 use crate::{
-    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere,
+    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Task, Verdict, WAITING_WORKERS, disturb_everywhere,
 };
 
 #[test]
@@ -199,22 +199,20 @@ fn failing() -> Fault {
 struct Case<'a> {
     scene: &'a GatewayScene,
     beginning: Beginning,
-    folder: PathBuf,
     name: String,
     dest: PathBuf,
-    task: Value,
+    task: Task,
 }
 
 impl<'a> Case<'a> {
     fn new(scene: &'a GatewayScene, name: &str, beginning: Beginning) -> Self {
-        let folder = scene.path(name);
-        let dest = folder.join("files").join("token");
-        fs::create_dir_all(folder.join("files")).unwrap();
+        let mut task = Task::new(scene.path(name));
+        let dest = task.file("token");
         let mut options = beginning.options(scene, &dest);
         options[MODULE] = "gateway_token".into();
         options["description"] = name.into();
-        let task = scene.token_options(options);
-        let case = Self { scene, beginning, folder, name: name.to_owned(), dest, task };
+        task.options = scene.token_options(options);
+        let case = Self { scene, beginning, name: name.to_owned(), dest, task };
         case.prepare();
         case
     }
@@ -291,7 +289,7 @@ impl<'a> Case<'a> {
     fn check_mended(&self) -> Result<(), String> {
         let live = self.scene.platform().live_tokens(&self.name);
         let works = self.content().is_some_and(|token| self.scene.platform().token_works(&token));
-        let there = names(&self.folder.join("files"));
+        let there = self.task.files();
         let expected: &[&str] = match self.beginning.deletes() {
             true => &[".token.tokensmith.lock"],
             false => &[".token.tokensmith.json", ".token.tokensmith.lock", "token"],
@@ -308,12 +306,8 @@ impl<'a> Case<'a> {
 }
 
 impl crate::Case for Case<'_> {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {

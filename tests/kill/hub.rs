@@ -4,7 +4,6 @@
 //! one, and tells of one that did not arrive. A token that is asked for with itself is lost with the answer; then the next run says so, and how to go on.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,11 +12,10 @@ use tokensmith_sandbox::Fault;
 use tokensmith_tests::executable::{self, Run};
 use tokensmith_tests::hub::HubScene;
 use tokensmith_tests::quay::with;
-use tokensmith_tests::scene::names;
 
 use crate::trace::{Disturbance, Trace};
 use crate::{
-    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere,
+    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Task, Verdict, WAITING_WORKERS, disturb_everywhere,
 };
 
 #[test]
@@ -126,9 +124,8 @@ fn cut_everywhere() -> Tally {
 struct Case<'a> {
     scene: &'a HubScene,
     beginning: Beginning,
-    folder: PathBuf,
     user: String,
-    task: Value,
+    task: Task,
     before: Option<String>,
     /// How many tokens were made before the run.
     made: u64,
@@ -136,23 +133,21 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn new(scene: &'a HubScene, name: &str, beginning: Beginning) -> Self {
-        let folder = scene.path(name);
-        let files = folder.join("files");
-        fs::create_dir_all(&files).unwrap();
+        let mut task = Task::new(scene.path(name));
         let password = scene.hub().add_user(name);
         let before = (beginning != Beginning::Nothing).then(|| scene.hub().issue_token(name).unwrap());
         if let Some(token) = &before {
-            fs::write(files.join(DEST), [HEAD, token, TAIL].concat()).unwrap();
+            fs::write(task.file(DEST), [HEAD, token, TAIL].concat()).unwrap();
             let note = json!({ "fingerprint": Secret::new(token.as_str()).fingerprint(), "rotated_at": "2020-02-02T02:02:02Z" });
-            fs::write(files.join(NOTE), note.to_string()).unwrap();
+            fs::write(task.file(NOTE), note.to_string()).unwrap();
         }
-        let task = json!({
-            MODULE: "hub_token", "ah_username": name, "ah_password": password, "dest": files.join(DEST), "dest_format": "ansible_cfg",
+        let own = json!({
+            MODULE: "hub_token", "ah_username": name, "ah_password": password, "dest": task.file(DEST), "dest_format": "ansible_cfg",
             "galaxy_server": "mine",
         });
-        let task = scene.options(with(task, beginning.options()));
+        task.options = scene.options(with(own, beginning.options()));
         let made = scene.hub().issued(name);
-        Self { scene, beginning, folder, user: name.to_owned(), task, before, made }
+        Self { scene, beginning, user: name.to_owned(), task, before, made }
     }
 
     /// What a disturbed run left and said, and what the next one makes of it.
@@ -190,7 +185,7 @@ impl<'a> Case<'a> {
             return Err(format!("the token is gone, and the next run did not say why: {next}"));
         }
         let password = json!({ "ah_username": self.user, "ah_password": self.scene.hub().password(&self.user) });
-        let mended = executable::module("hub_token", &with(self.task.clone(), password));
+        let mended = executable::module("hub_token", &with(self.task.options.clone(), password));
         if mended.failed() {
             return Err(format!("a password did not help: {mended}"));
         }
@@ -230,7 +225,7 @@ impl<'a> Case<'a> {
 
     fn check_mended(&self) -> Result<(), String> {
         self.check_dest()?;
-        let there = names(&self.folder.join("files"));
+        let there = self.task.files();
         let expected: &[&str] = match self.beginning {
             Beginning::Deletion => &[LOCK, DEST],
             _ => &[LOCK, NOTE, DEST],
@@ -262,21 +257,17 @@ impl<'a> Case<'a> {
     }
 
     fn content(&self) -> Option<String> {
-        fs::read_to_string(self.folder.join("files").join(DEST)).ok()
+        fs::read_to_string(self.task.file(DEST)).ok()
     }
 
     fn file(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.join("files").join(name)).unwrap_or_default()
+        fs::read_to_string(self.task.file(name)).unwrap_or_default()
     }
 }
 
 impl crate::Case for Case<'_> {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {

@@ -3,14 +3,13 @@
 //! So after each disturbance the users have what they had or a token that exists, and of one that nobody has the next run tells.
 
 use std::fs;
-use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokensmith_tests::manage::Host;
 use tokensmith_tests::scene::names;
 
 use crate::trace::Disturbance;
-use crate::{Disturbed, MODULE, Story, Verdict, disturb_everywhere};
+use crate::{Disturbed, MODULE, Story, Task, Verdict, disturb_everywhere};
 
 #[test]
 fn no_created_token_is_lost_without_a_word_wherever_a_run_is_killed() {
@@ -26,7 +25,7 @@ fn no_created_token_is_lost_without_a_word_wherever_a_run_is_killed() {
 struct Case {
     host: Host,
     before: bool,
-    task: Value,
+    task: Task,
 }
 
 impl Case {
@@ -38,7 +37,7 @@ impl Case {
             host.file("token", OLD);
         }
         let options = json!({ MODULE: "gateway_manage", "command": "create_oauth2_token", "user": "admin", "dest": host.dest(), "force": before });
-        let task = host.options(options);
+        let task = Task { folder: host.folder().to_owned(), options: host.options(options) };
         Self { host, before, task }
     }
 
@@ -54,12 +53,8 @@ impl Case {
 }
 
 impl crate::Case for Case {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        self.host.folder()
     }
 
     fn starts_programs(&self) -> bool {

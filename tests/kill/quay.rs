@@ -3,7 +3,7 @@
 //! So nothing is ever lost here: after each disturbance the next run puts the valid token in place, and has no more made than its task asks for.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,11 +13,10 @@ use tokensmith::secret::Secret;
 use tokensmith_sandbox::Fault;
 use tokensmith_tests::executable::Run;
 use tokensmith_tests::quay::QuayScene;
-use tokensmith_tests::scene::names;
 
 use crate::trace::Disturbance;
 use crate::{
-    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere,
+    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Task, Verdict, WAITING_WORKERS, disturb_everywhere,
 };
 
 #[test]
@@ -169,8 +168,7 @@ fn cut_everywhere() -> Tally {
 struct Case<'a> {
     scene: &'a QuayScene,
     beginning: Beginning,
-    folder: PathBuf,
-    task: Value,
+    task: Task,
     robots: Vec<Robot>,
 }
 
@@ -185,22 +183,21 @@ struct Robot {
 
 impl<'a> Case<'a> {
     fn new(scene: &'a QuayScene, name: &str, beginning: Beginning) -> Self {
-        let folder = scene.path(name);
-        let files = folder.join("files");
-        fs::create_dir_all(&files).unwrap();
+        let mut task = Task::new(scene.path(name));
         let short_names = match beginning {
             Beginning::Several => vec![format!("{name}-a"), format!("{name}-b")],
             _ => vec![name.to_owned()],
         };
         let mut options = beginning.options();
         options[MODULE] = "quay_robot_token".into();
-        options["dest"] = json!(files.join("{robot}"));
+        options["dest"] = json!(task.file("{robot}"));
         match &short_names[..] {
             [one] => options["robot"] = json!(one),
             several => options["robots"] = json!(several),
         }
-        let robots = short_names.into_iter().map(|name| Robot::new(scene, &files, name, beginning)).collect();
-        Self { scene, beginning, folder, task: scene.robot_options(options), robots }
+        let robots = short_names.into_iter().map(|name| Robot::new(scene, &task, name, beginning)).collect();
+        task.options = scene.robot_options(options);
+        Self { scene, beginning, task, robots }
     }
 
     /// A request that was disturbed is noticed where that matters, and what came of it is found out by reading.
@@ -340,7 +337,7 @@ impl<'a> Case<'a> {
 
     /// Beside each `dest` stand its note and its lock, and nothing that a killed run left.
     fn check_names(&self) -> Result<(), String> {
-        let there = names(&self.folder.join("files"));
+        let there = self.task.files();
         let is_deletion = self.beginning == Beginning::Deletion;
         let is_expected = |name: &&String| {
             self.robots.iter().any(|robot| {
@@ -356,12 +353,8 @@ impl<'a> Case<'a> {
 }
 
 impl crate::Case for Case<'_> {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {
@@ -370,8 +363,8 @@ impl crate::Case for Case<'_> {
 }
 
 impl Robot {
-    fn new(scene: &QuayScene, files: &Path, short_name: String, beginning: Beginning) -> Self {
-        let (name, dest) = (format!("acme+{short_name}"), files.join(&short_name));
+    fn new(scene: &QuayScene, task: &Task, short_name: String, beginning: Beginning) -> Self {
+        let (name, dest) = (format!("acme+{short_name}"), task.file(&short_name));
         if beginning != Beginning::Creation {
             scene.quay().add_robot(&name);
         }
@@ -385,7 +378,7 @@ impl Robot {
             scene.quay().change(|state| state.robots.get_mut(&name).unwrap().created = LONG_AGO);
             let note = json!({ "fingerprint": fingerprint, "rotated_at": "2020-02-02T02:02:02Z" });
             let entry = host.replace('.', "%2E").replace(':', "%3A");
-            fs::write(files.join(format!(".{short_name}.tokensmith.{entry}.json")), note.to_string()).unwrap();
+            fs::write(task.file(&format!(".{short_name}.tokensmith.{entry}.json")), note.to_string()).unwrap();
         }
         let before = fs::read_to_string(&dest).ok();
         Self { short_name, name, dest, before }

@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 use tokensmith_sandbox::Fault;
 use tokensmith_tests::executable::Run;
 use tokensmith_tests::rhacs::{DAY, RhacsScene};
-use tokensmith_tests::scene::names;
 
 use crate::trace::Disturbance;
 use crate::{
-    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere,
+    Case as _, Disturbed, FAULTS, MODULE, NamedFault, Story, Tally, Task, Verdict, WAITING_WORKERS, disturb_everywhere,
 };
 
 #[test]
@@ -121,26 +120,24 @@ fn cut_everywhere() -> Tally {
 struct Case<'a> {
     scene: &'a RhacsScene,
     beginning: Beginning,
-    folder: PathBuf,
     name: String,
     dest: PathBuf,
     before: Option<String>,
-    task: Value,
+    task: Task,
 }
 
 impl<'a> Case<'a> {
     fn new(scene: &'a RhacsScene, name: &str, beginning: Beginning) -> Self {
-        let folder = scene.path(name);
-        let dest = folder.join("files").join("token");
-        fs::create_dir_all(folder.join("files")).unwrap();
+        let mut task = Task::new(scene.path(name));
+        let dest = task.file("token");
         let before = (beginning != Beginning::Nothing).then(|| scene.central().issue_token(name, &["Admin"], 7 * DAY));
         before.iter().for_each(|token| fs::write(&dest, token).unwrap());
         let mut options = beginning.options(&dest);
         options[MODULE] = "rhacs_api_token".into();
         options["name"] = name.into();
         options["role"] = "Admin".into();
-        let task = scene.api_token_options(options);
-        Self { scene, beginning, folder, name: name.to_owned(), dest, before, task }
+        task.options = scene.api_token_options(options);
+        Self { scene, beginning, name: name.to_owned(), dest, before, task }
     }
 
     /// A request that was disturbed is noticed, where the run cannot do without its answer.
@@ -194,7 +191,7 @@ impl<'a> Case<'a> {
         let is_deletion = self.beginning == Beginning::Deletion;
         let live = self.scene.central().live_tokens(&self.name);
         let works = self.content().is_some_and(|token| self.scene.central().token_works(&token));
-        let there = names(&self.folder.join("files"));
+        let there = self.task.files();
         let expected: &[&str] = match is_deletion {
             true => &[".token.tokensmith.lock"],
             false => &[".token.tokensmith.json", ".token.tokensmith.lock", "token"],
@@ -211,12 +208,8 @@ impl<'a> Case<'a> {
 }
 
 impl crate::Case for Case<'_> {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {

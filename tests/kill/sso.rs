@@ -3,14 +3,14 @@
 //! Where the server lets it be used once and the answer with its successor never reached this host, the next run has to say so.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokensmith_tests::executable;
-use tokensmith_tests::scene::{Scene, names, read};
+use tokensmith_tests::scene::{Scene, read};
 
 use crate::trace::{Disturbance, Trace};
-use crate::{Case as _, Disturbed, FAULTS, MODULE, Story, Tally, Verdict, WAITING_WORKERS, disturb_everywhere};
+use crate::{Case as _, Disturbed, FAULTS, MODULE, Story, Tally, Task, Verdict, WAITING_WORKERS, disturb_everywhere};
 
 #[test]
 fn no_token_of_sso_is_lost_wherever_a_run_is_killed_or_cut_off() {
@@ -88,33 +88,30 @@ fn cut_everywhere() -> Tally {
 struct Case<'a> {
     scene: &'a Scene,
     beginning: Beginning,
-    folder: PathBuf,
-    task: Value,
+    task: Task,
     before: String,
 }
 
 impl<'a> Case<'a> {
     fn new(scene: &'a Scene, name: &str, beginning: Beginning) -> Self {
-        let folder = scene.path(name);
-        let files = folder.join("files");
-        fs::create_dir_all(&files).unwrap();
-        fs::write(files.join(OFFLINE), scene.offline_token()).unwrap();
-        let mut task = json!({
-            MODULE: "sso_token", "offline_token_file": files.join(OFFLINE), "dest": files.join(ACCESS), "renew_before": "1h"
+        let mut task = Task::new(scene.path(name));
+        fs::write(task.file(OFFLINE), scene.offline_token()).unwrap();
+        let options = json!({
+            MODULE: "sso_token", "offline_token_file": task.file(OFFLINE), "dest": task.file(ACCESS), "renew_before": "1h"
         });
-        task = scene.options(task);
+        task.options = scene.options(options);
         if beginning != Beginning::First {
-            executable::module("sso_token", &task).succeeded();
+            executable::module("sso_token", &task.options).succeeded();
         }
         if beginning == Beginning::Revocation {
-            task["state"] = "absent".into();
+            task.options["state"] = "absent".into();
         }
-        let before = read(&files.join(OFFLINE));
-        Self { scene, beginning, folder, task, before }
+        let before = read(&task.file(OFFLINE));
+        Self { scene, beginning, task, before }
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.folder.join("files").join(name)
+        self.task.file(name)
     }
 
     fn is_alive(&self, token: &str) -> bool {
@@ -175,7 +172,7 @@ impl<'a> Case<'a> {
     fn check_names(&self, expected: &[&str]) -> Result<Verdict, String> {
         let mut expected: Vec<&str> = expected.to_vec();
         expected.sort_unstable();
-        let there = names(&self.folder.join("files"));
+        let there = self.task.files();
         let without_locks: Vec<&str> = there
             .iter()
             .map(String::as_str)
@@ -186,12 +183,8 @@ impl<'a> Case<'a> {
 }
 
 impl crate::Case for Case<'_> {
-    fn task(&self) -> &Value {
+    fn task(&self) -> &Task {
         &self.task
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn verdict(&self, disturbed: &Disturbed) -> Result<Verdict, String> {

@@ -39,11 +39,7 @@ impl Parameters {
         serde_path_to_error::deserialize(Value::Object(self.0)).map_err(|error| {
             let option = error.path().to_string();
             let cause = error.into_inner();
-            if option == "." {
-                anyhow!("the options do not fit together: {cause}")
-            } else {
-                anyhow!("{option}: {cause}")
-            }
+            if option == "." { anyhow!(cause) } else { anyhow!("{option}: {cause}") }
         })
     }
 }

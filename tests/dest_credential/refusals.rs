@@ -13,7 +13,7 @@ type Case = (fn(&CredentialScene), Value, &'static str);
 #[test]
 fn what_would_lose_something_is_refused_before_anything_is_issued() {
     let nothing: fn(&CredentialScene) = |_| {};
-    let cases: [Case; 13] = [
+    let cases: [Case; 14] = [
         (
             nothing,
             json!({ "dest_credential": { "name": "No such" } }),
@@ -45,6 +45,11 @@ fn what_would_lose_something_is_refused_before_anything_is_issued() {
             nothing,
             json!({ "dest_credential": { "name": NAME, "marker": "nosuch" } }),
             "the field nosuch cannot be the marker: its type",
+        ),
+        (
+            nothing,
+            json!({ "dest_credential": { "name": NAME, "wait_for_jobs": "soon" } }),
+            "dest_credential.wait_for_jobs: 'soon' is not a length of time",
         ),
         (nothing, json!({ "controller_oauthtoken": null }), "neither is given"),
         (nothing, json!({ "controller_oauthtoken": "wr0ng-t0ken" }), "the credential is not accepted"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use super::{CredentialPlace, PlaceError};
 use crate::http::Connection;
@@ -14,6 +14,7 @@ use crate::systems::platform::Credential;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct CredentialHandOver {
+    #[serde(deserialize_with = "named")]
     pub(super) dest_credential: Option<CredentialOptions>,
     pub(super) controller_host: Option<String>,
     controller_username: Option<String>,
@@ -37,6 +38,12 @@ pub struct CredentialOptions {
     pub(super) token: Option<Secret>,
     pub(super) wait_for_jobs: Option<Span>,
     pub(super) job_id: Option<u64>,
+}
+
+/// What serde takes for part of the module's own options, it does not name when something is wrong in it.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CredentialOptions>, D::Error> {
+    serde_path_to_error::deserialize(deserializer)
+        .map_err(|error| de::Error::custom(format!("dest_credential.{}: {}", error.path(), error.inner())))
 }
 
 /// A token as tasks give it: alone, or as a module returned it.

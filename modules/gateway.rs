@@ -8,9 +8,11 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokensmith::ansible::Task;
-use tokensmith::http::{Client, Connection};
+use tokensmith::http::Connection;
 use tokensmith::secret::Secret;
 use tokensmith::systems::platform::{Api, Credential, Platform};
+
+use crate::server;
 
 /// The options of `fragments/gateway.yml`.
 #[derive(Deserialize)]
@@ -59,10 +61,7 @@ impl Access {
         if let Credential::Token(token) = &credential {
             task.learn(token);
         }
-        if !connection.validate_certs {
-            task.warn("The server's certificate is not checked: anybody between here and the platform can read and replace the tokens.");
-        }
-        Ok(Platform::new(Client::new(connection)?, &self.gateway_hostname, api, credential)?)
+        Ok(Platform::new(server::client(task, connection)?, &self.gateway_hostname, api, credential)?)
     }
 
     /// The user that the API is called as, where the task says it.

@@ -3,9 +3,11 @@
 use anyhow::{Result, bail};
 use serde::Deserialize;
 use tokensmith::ansible::Task;
-use tokensmith::http::{Client, Connection};
+use tokensmith::http::Connection;
 use tokensmith::secret::Secret;
 use tokensmith::systems::hub::{Credential, Hub};
+
+use crate::server;
 
 /// The options of `fragments/hub.yml`.
 #[derive(Deserialize)]
@@ -48,10 +50,7 @@ impl Access {
 
     /// The hub. Nothing is sent yet, and it is not called as anybody.
     pub(crate) fn connect(&self, task: &Task, connection: &Connection) -> Result<Hub> {
-        if !connection.validate_certs {
-            task.warn("validate_certs is false: anybody between here and the hub can read and replace the tokens.");
-        }
-        Ok(Hub::new(Client::new(connection)?, &self.ah_host, &self.ah_path_prefix)?)
+        Ok(Hub::new(server::client(task, connection)?, &self.ah_host, &self.ah_path_prefix)?)
     }
 }
 

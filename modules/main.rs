@@ -16,6 +16,7 @@ mod rhacs;
 mod rhacs_api_token;
 mod rhacs_api_token_info;
 mod rhacs_m2m_token;
+mod server;
 mod sso_token;
 mod state;
 

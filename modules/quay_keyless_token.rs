@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::json;
 use tokensmith::ansible::{Outcome, Task};
-use tokensmith::http::{Client, Connection};
+use tokensmith::http::Connection;
 use tokensmith::jwt::Claims;
 use tokensmith::rotation::{Naming, Note, Overlap, Proof, Standing, Subject, System, Token};
 use tokensmith::secret::Secret;
@@ -13,6 +13,7 @@ use tokensmith::span::Span;
 use tokensmith::systems::quay::{LogIn, Quay, QuayError, Registry, Server, is_no_name, robot_name};
 
 use crate::oidc::{Exchange, ExchangeError, State, Wanted};
+use crate::server;
 
 /// The options of `quay_keyless_token.yml`.
 #[derive(Deserialize)]
@@ -31,14 +32,11 @@ pub(crate) struct Options {
 
 /// What the module does.
 pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
-    if !options.connection.validate_certs {
-        task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
-    }
     if let Some(outcome) = options.exchange.begin(task, options.renew_before)? {
         return Ok(outcome);
     }
     let robot = options.full_name()?;
-    let quay = Quay::new(Client::new(&options.connection)?, &options.server.quay_host, None)?;
+    let quay = Quay::new(server::client(task, &options.connection)?, &options.server.quay_host, None)?;
     let registry = quay.registry().await?;
     let namespace = robot.split('+').next().unwrap_or_default();
     let registry_key = options.server.key(&registry, namespace)?;

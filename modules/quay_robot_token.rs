@@ -9,12 +9,13 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use serde::Deserialize;
 use tokensmith::ansible::{Outcome, Task};
-use tokensmith::http::{Client, Connection};
+use tokensmith::http::Connection;
 use tokensmith::rotation::{HandOver, Place, Policy, Rotate, Subject};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
 use tokensmith::systems::quay::{Cause, LogIn, Quay, Registry, Server};
 
+use crate::server;
 use crate::state::{NO_AGE, State};
 
 use robot::RobotToken;
@@ -46,7 +47,7 @@ pub(crate) struct Options {
 /// What the module does.
 pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
     options.check(task)?;
-    let client = Client::new(&options.connection)?;
+    let client = server::client(task, &options.connection)?;
     let quay = Quay::new(client, &options.server.quay_host, Some(options.quay_token.trimmed()))?;
     let registry = quay.registry().await?;
     let targets = Targets::find(&quay, &options, &registry).await?;
@@ -60,9 +61,6 @@ pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
 impl Options {
     /// What can be said without asking the server.
     fn check(&self, task: &Task) -> Result<()> {
-        if !self.connection.validate_certs {
-            task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
-        }
         if self.quay_token.trimmed().is_empty() {
             bail!("quay_token is empty; it has to be an OAuth access token of Quay");
         }

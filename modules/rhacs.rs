@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use tokensmith::ansible::Task;
-use tokensmith::http::{Client, Connection};
+use tokensmith::http::Connection;
 use tokensmith::secret::Secret;
 use tokensmith::systems::rhacs::{Central, Credential};
+
+use crate::server;
 
 /// The options of `fragments/rhacs.yml`.
 #[derive(Deserialize)]
@@ -21,10 +23,7 @@ impl Server {
     /// Central, called with this credential. Nothing is sent yet.
     pub(crate) fn connect_as(&self, task: &Task, connection: &Connection, credential: Credential) -> Result<Central> {
         let validate_certs = connection.validate_certs && !self.skip_validate_certs;
-        if !validate_certs {
-            task.warn("The server's certificate is not checked: anybody between here and Central can read and replace the tokens.");
-        }
-        let client = Client::new(&Connection { validate_certs, ..connection.clone() })?;
+        let client = server::client(task, &Connection { validate_certs, ..connection.clone() })?;
         Ok(Central::new(client, &self.rhacs_host, credential)?)
     }
 }

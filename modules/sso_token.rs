@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokensmith::ansible::{Outcome, Task};
-use tokensmith::http::{Client, Connection};
+use tokensmith::http::Connection;
 use tokensmith::rotation::{HandOver, Lock, Reason};
 use tokensmith::secret::Secret;
 use tokensmith::span::Span;
@@ -17,6 +17,8 @@ use tokensmith::systems::sso::{Issued, Realm, Revocation};
 
 use access_token::{Destination, Holding, Wanted};
 use offline_token::{Held, OfflineToken, Room, Store};
+
+use crate::server;
 
 /// The options of `sso_token.yml`.
 #[derive(Deserialize)]
@@ -45,10 +47,7 @@ enum State {
 
 /// What the module does.
 pub(crate) async fn run(task: &Task, options: Options) -> Result<Outcome> {
-    if !options.connection.validate_certs {
-        task.warn("validate_certs is false: anybody between here and the server can read and replace the tokens.");
-    }
-    let realm = Realm::new(Client::new(&options.connection)?, &options.token_url)?;
+    let realm = Realm::new(server::client(task, &options.connection)?, &options.token_url)?;
     let destination = Destination::new(&options.hand_over)?;
     let returns_token = matches!(options.state, State::Present) && options.returns_access_token();
     if returns_token || options.offline_token.is_some() {

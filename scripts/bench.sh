@@ -19,7 +19,8 @@ elif [ $? != 77 ]; then
 else
   say "what a task costs on a remote host is left out."
 fi
-cargo build --quiet --locked -p tokensmith-sandbox
+# A stand-in that is slow would be measured along with what it is there to measure.
+cargo build --quiet --locked --profile measured -p tokensmith-sandbox
 say "measuring (some minutes)"
-cargo run --quiet --locked -p xtask -- bench ${BENCH_README:+--readme} "$tarball" "$venv" "$target_folder/debug/tokensmith-sandbox" "$target_folder/bench.json" "${hosts[@]}"
+cargo run --quiet --locked -p xtask -- bench ${BENCH_README:+--readme} "$tarball" "$venv" "$target_folder/measured/tokensmith-sandbox" "$target_folder/bench.json" "${hosts[@]}"
 say "the figures are in $target_folder/bench.json"

@@ -38,7 +38,7 @@ compile() {
   fi
   (
     eval "$environment"
-    add_reproducible_flags
+    add_flags
     cargo zigbuild --release --locked -p tokensmith-modules "${built[@]}"
   )
   rustc=$(eval "$environment" && command -v "${RUSTC:-rustc}")
@@ -54,7 +54,7 @@ compile_for_host() {
   [ "${ARCHES:-$architecture}" = "$architecture" ] || fail "without the musl targets there is an executable for $architecture only, not for $ARCHES."
   say "no static build is possible here (no musl target): the executable runs on machines like this one only, on $architecture."
   (
-    add_reproducible_flags
+    add_flags
     cargo build --release --locked -p tokensmith-modules
   )
   rustc=${RUSTC:-rustc} zig=
@@ -64,12 +64,14 @@ compile_for_host() {
 
 # No path of this machine in the executable, so that it is the same wherever it is built. Cargo names our own sources by paths that begin in the checkout;
 # that path is not among the flags, as then each checkout would compile all dependencies anew.
-add_reproducible_flags() {
+add_flags() {
   local sysroot source
   sysroot=$("${RUSTC:-rustc}" --print sysroot)
   source=$sysroot/lib/rustlib/src/rust
   RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$source=/rustc"
   RUSTFLAGS+=" --remap-path-prefix=$(realpath -m "$source")=/rustc"
+  # A panic ends the program, so nothing is ever unwound, and the tables for that are a tenth of it.
+  RUSTFLAGS+=' -Cforce-unwind-tables=no'
   export RUSTFLAGS
 }
 

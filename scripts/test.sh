@@ -31,8 +31,10 @@ go_on_beside() {
 
 # All of them, in two rows.
 test_workspace() {
-  local name waiting=() others=() status=0
-  for name in $(tests); do
+  local names name waiting=() others=() status=0
+  # First by itself: in a loop its failure would go unnoticed, and no test would run.
+  names=$(tests)
+  for name in $names; do
     case "$WAITING" in *" $name "*) waiting+=(--test "$name") ;; *) others+=(--test "$name") ;; esac
   done
   cargo test --locked --no-run "$@"
